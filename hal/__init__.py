@@ -1,0 +1,1 @@
+"""Hardware abstraction layer: boards, meters, readers and buses. Never imports `station`."""

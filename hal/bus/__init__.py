@@ -1,0 +1,25 @@
+"""Ways to reach a device. A driver is written against `ByteStream` or a request/answer object, never against a library.
+
+loopback.py is here: two ends in this process, with a manipulator that spoils what passes. Room is kept for
+serial.py (pyserial behind ByteStream; parity on a pty; the port as /dev path or socket://host:port),
+modbus_rtu.py (a master on a ByteStream: one lock per bus, a minimum gap per device, resynchronisation),
+can.py (python-can; slcan, socketcan), raw_ethernet.py and qca7000_uart.py (power-line modems).
+All of them raise BusError when the wire or its adapter fails, and nothing else but HalError.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class ByteStream(Protocol):
+    """Bytes in both directions, in order, without frames."""
+
+    async def read(self, limit: int) -> bytes:
+        """Wait for 1..limit bytes. b"" when the other end was closed; BusError when the wire is gone."""
+
+    def write(self, data: bytes) -> None:
+        """Send; never blocks. Raises BusError when this end is closed or the wire is gone."""
+
+    def close(self) -> None:
+        """Release the port. Idempotent."""

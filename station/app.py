@@ -1,0 +1,339 @@
+"""Composition root: configuration and surroundings -> one running station. The only module that wires everything.
+
+Firmware, simulator and test bench differ in their `Surroundings` and in nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hal.api import Board, EvseUnit
+from station.clock import Clock
+from station.core.components import standard_definitions
+from station.core.device_model import DeviceModel, VariableKey
+from station.core.events import ShutdownRequested
+from station.core.station import Station
+from station.core.types import EvseInfo, StopReason
+from station.core.view import StationView
+from station.ocpp.client import ClientSettings, LinkFactory, OcppClient
+from station.ocpp.dialect import DialectSettings, StationIdentity
+from station.ocpp.link import Link
+from station.ocpp.link_settings import LinkSettings
+from station.runtime.gateway import Gateway, Scheduler
+from station.runtime.hands import BoardHost, StationHands
+from station.runtime.jobs import JobDone, JobProgress, Jobs
+from station.runtime.supervise import Supervisor
+from station.store.ops import PutRow, StorePort
+from station.store.sqlite import SqliteStore
+
+log = logging.getLogger("station.app")
+
+DIALECTS: Mapping[str, str] = {
+    "2.0.1": "station.ocpp.v201.dialect:create",
+    "1.6": "station.ocpp.v16.dialect:create",
+}
+DRAIN_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class EvseSetup:
+    """Which EVSE of which board is which of the station, and what the installer allows it."""
+
+    evse: int
+    board: str
+    unit: int = 1
+    max_current_a: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StationSetup:
+    """Everything that tells one station from another.
+
+    versions: OCPP versions to offer, best first. variables: device-model overrides ("TxCtrlr.EVConnectionTimeOut": "60").
+    """
+
+    identity: str
+    url: str
+    versions: tuple[str, ...]
+    evses: tuple[EvseSetup, ...]
+    vendor: str = "Pilotwire"
+    model: str = "Station"
+    serial: str | None = None
+    firmware: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    verify_hostname: bool = True
+    variables: Mapping[str, str] = field(default_factory=dict)
+    meter_poll_s: float = 5.0
+    trust_clock: bool = True
+
+
+def host_boot_id() -> str:
+    """Identifies this start of the operating system; empty where the kernel tells none (macOS)."""
+    path = Path("/proc/sys/kernel/random/boot_id")
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What differs between firmware, simulator and test bench.
+
+    boards: name -> board, made anew (or handed over again) at every start. open_store: opens the database, counting the start.
+    scheduler: time of core and physics; None is the running loop. wall: wall clock in seconds. seed: makes ids and jitter
+    repeatable; None takes them from the system. host_boot: changes when the machine (not only this program) restarted.
+    speed: seconds of `scheduler` per second of the loop.
+    """
+
+    boards: Callable[[], Mapping[str, Board]]
+    open_store: Callable[[], StorePort]
+    link: LinkFactory = Link
+    scheduler: Scheduler | None = None
+    wall: Callable[[], float] | None = None
+    seed: str | None = None
+    host_boot: Callable[[], str] = host_boot_id
+    speed: float = 1.0
+
+
+def file_store(path: str | Path, wall: Callable[[], float]) -> Callable[[], StorePort]:
+    """A store in a file, with its own writer thread."""
+    return lambda: SqliteStore.open(path, threaded=True, now_wall=wall)
+
+
+class StationApp:
+    """One station between two restarts. `start`, then `stop`, `kill` (a power cut) or a reboot that it asks for itself."""
+
+    def __init__(self, setup: StationSetup, around: Surroundings) -> None:
+        """Builds everything, opens the store. Raises StoreError and ConfigError; nothing runs yet."""
+        self.setup = setup
+        self._around = around
+        self.boards = around.boards()
+        loop = asyncio.get_running_loop()
+        self._scheduler: Scheduler = around.scheduler if around.scheduler is not None else loop
+        self.store = around.open_store()
+        self.clock = self._make_clock()
+        self._rng = self._make_rng()
+        self._rows = self.store.rows()
+        self.model = self._make_model()
+        self.rebooting: asyncio.Future[str] = loop.create_future()
+        station = Station(self._infos(), self.model, self.new_id, meter_poll_s=setup.meter_poll_s)
+        self.jobs = Jobs(self.store, self._job_reported)
+        self.hosts = tuple(self._host(name, board) for name, board in self.boards.items())
+        self.hands = StationHands(self.hosts, self._submit, self.jobs, self._reboot)
+        # The gateway needs the client and the client the gateway; the client looks at it only once started.
+        self.client = OcppClient(
+            self._client_settings(), _Late(self), self.store, DIALECTS, self.new_id, self._rng, around.link
+        )
+        self.gateway = Gateway(station, self.store, self.clock, self._scheduler, self.client, self.hands)
+        self._supervisor = Supervisor()
+        self._dead = False
+
+    # --- building -------------------------------------------------------------------------------------------------------
+
+    def _make_clock(self) -> Clock:
+        times: dict[str, Any] = {"monotonic": self._scheduler.time}
+        if self._around.wall is not None:
+            times["wall"] = self._around.wall
+        return Clock(**times, boot=self.store.boot, trusted=self.setup.trust_clock)
+
+    def _make_rng(self) -> random.Random:
+        """Ids must not repeat after a restart, so the number of the start is part of the seed."""
+        seed = self._around.seed
+        return (
+            random.SystemRandom() if seed is None else random.Random(f"{seed}/{self.setup.identity}/{self.store.boot}")
+        )
+
+    def new_id(self) -> str:
+        return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
+
+    def _make_model(self) -> DeviceModel:
+        saved = {key: str(row["value"]) for key, row in self._rows.get("variable", {}).items() if "value" in row}
+        model = DeviceModel(standard_definitions(self._infos(), self.setup.variables), saved)
+        for component, variable, value in (
+            ("ChargingStation", "Model", self.setup.model),
+            ("ChargingStation", "VendorName", self.setup.vendor),
+            ("ChargingStation", "SerialNumber", self.setup.serial),
+            ("ChargingStation", "FirmwareVersion", self.setup.firmware),
+            ("SecurityCtrlr", "Identity", self.setup.identity),
+        ):
+            if value and model.find(component, variable) is not None:
+                model.put(VariableKey(component, variable), value)
+        for key in getattr(model, "ignored", ()):
+            log.warning("saved variable %s does not fit any more and is ignored", key)
+        return model
+
+    def _unit(self, setup: EvseSetup) -> EvseUnit:
+        board = self.boards[setup.board]
+        return next(unit for unit in board.units if unit.evse == setup.unit)
+
+    def _infos(self) -> Sequence[EvseInfo]:
+        return tuple(_info(setup, self._unit(setup)) for setup in self.setup.evses)
+
+    def _host(self, name: str, board: Board) -> BoardHost:
+        numbers = {setup.unit: setup.evse for setup in self.setup.evses if setup.board == name}
+        return BoardHost(board, numbers, self._submit)
+
+    def _client_settings(self) -> ClientSettings:
+        setup = self.setup
+        return ClientSettings(
+            link=LinkSettings(
+                url=setup.url,
+                identity=setup.identity,
+                subprotocols=lambda: tuple(f"ocpp{version}" for version in setup.versions),
+                password=setup.password,
+                ca_file=setup.ca_file,
+                cert_file=setup.cert_file,
+                key_file=setup.key_file,
+                verify_hostname=setup.verify_hostname,
+            ),
+            dialect=DialectSettings(
+                identity=StationIdentity(
+                    vendor=setup.vendor, model=setup.model, serial=setup.serial, firmware=setup.firmware
+                ),
+                evses=tuple(evse.evse for evse in setup.evses),
+            ),
+            speed=self._around.speed,
+        )
+
+    # --- life -----------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Take over what was saved, open the boards, connect."""
+        cause, reason = self._why_started()
+        self.store.commit(
+            [
+                PutRow("station", "boot", None),
+                PutRow("station", "shutdown", None),
+                PutRow("station", "host", {"boot_id": self._around.host_boot()}),
+            ],
+            self._noted,
+        )
+        self.gateway.start(self._rows, cause)
+        self.jobs.restore(self._rows.get("job", {}))
+        for host, name in zip(self.hosts, self.boards, strict=True):
+            self._supervisor.watch(f"board {name}", host.run)
+        self.client.start(reason)
+
+    def _why_started(self) -> tuple[StopReason, str]:
+        """Why a transaction found open ended, and the boot reason (B01.FR.03)."""
+        rows = self._rows.get("station", {})
+        asked = rows.get("boot")
+        before, now = rows.get("host", {}).get("boot_id"), self._around.host_boot()
+        same_host = before is not None and before == now and now != ""
+        cause = StopReason.REBOOT if same_host or "shutdown" in rows or asked else StopReason.POWER_LOSS
+        if asked:
+            return cause, str(asked["reason"])
+        if not same_host:
+            return cause, "PowerUp"
+        return cause, "ApplicationReset" if "shutdown" in rows else "Watchdog"
+
+    def _noted(self, error: Exception | None) -> None:
+        if error is not None:
+            log.error("the start could not be noted: %s", error)
+
+    def view(self) -> StationView:
+        return self.gateway.view()
+
+    def _submit(self, event: Any) -> None:
+        if not self._dead:
+            self.gateway.submit(event)
+
+    def _reboot(self, reason: str) -> None:
+        if not self.rebooting.done():
+            self.rebooting.set_result(reason)
+
+    def _job_reported(self, report: JobProgress | JobDone) -> None:
+        log.info("job %s: %s", report.job, report)
+
+    async def stop(self) -> None:
+        """Forbid power, save, say good-bye. Running transactions stay saved and are closed at the next start."""
+        if not self.rebooting.done():
+            self._submit(ShutdownRequested())
+        else:
+            await self._drain()
+        self.gateway.close()
+        await self.client.stop()
+        await self._shut_down()
+        self.store.close()
+
+    async def _drain(self) -> None:
+        """Before a reboot, what was just recorded gets its chance to leave; what does not is kept anyway."""
+        heard = asyncio.Event()
+        stop_listening = self.client.on_frame(lambda *_frame: heard.set())
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                while self.client.online and self.client.services.queued():
+                    heard.clear()
+                    await heard.wait()
+        except TimeoutError:
+            log.info("rebooting with records still to be sent; they are kept")
+        finally:
+            stop_listening()
+
+    async def _shut_down(self) -> None:
+        self._dead = True
+        for host in self.hosts:
+            await host.close()
+        await self._supervisor.close()
+        await self.hands.close()
+        await self.jobs.close()
+
+    async def kill(self) -> None:
+        """A power cut: nothing is said or saved any more. Only what was committed before counts."""
+        self._dead = True
+        self.gateway.close()
+        await self.client.stop()
+        await self._supervisor.close()
+        await self.hands.close()
+        self.store.close()
+
+
+class _Late:
+    """The gateway as the client sees it: looked up when used, because it is built after the client."""
+
+    def __init__(self, app: StationApp) -> None:
+        self._app = app
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._app.gateway, name)
+
+
+def _info(setup: EvseSetup, unit: EvseUnit) -> EvseInfo:
+    return EvseInfo(
+        evse=setup.evse,
+        connectors=(unit.connector_type,),
+        max_a=unit.max_a,
+        min_a=unit.min_a,
+        configured_a=setup.max_current_a,
+        phases=unit.phases,
+        voltage_v=unit.voltage_v,
+        has_lock=unit.lock is not None,
+        fixed_cable=unit.fixed_cable,
+        has_meter=unit.meter is not None,
+        ventilated=unit.ventilated,
+    )
+
+
+async def run_until_stopped(setup: StationSetup, around: Surroundings, stop: asyncio.Event) -> None:
+    """Run the station, starting it anew whenever it asks for a reboot, until `stop` is set."""
+    stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
+    try:
+        while not stop.is_set():
+            app = StationApp(setup, around)
+            await app.start()
+            rebooting: asyncio.Future[Any] = app.rebooting
+            await asyncio.wait({stopping, rebooting}, return_when=asyncio.FIRST_COMPLETED)
+            await app.stop()
+    finally:
+        stopping.cancel()

@@ -1,0 +1,309 @@
+"""The station's configuration: a TOML file becomes frozen settings, or a list of everything that is wrong with it.
+
+The settings classes below are the only description: reading, the example file and docs/configuration.md are made from
+their fields (`python -m station.config_doc > docs/configuration.md`). Drivers belong to the composition root, which
+passes in how to check them. Files named in the configuration are looked for from the directory of the file itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from station.config_check import Claims, DriverCheck, check_all
+from station.config_fields import Flag, Integer, IntegerList, Number, Text, WordList, setting
+from station.config_read import read_boards, read_list, read_table, read_variables
+from station.config_toml import Key, Report, read_toml
+from station.errors import ConfigError
+
+__all__ = [
+    "BoardSettings",
+    "ClockSettings",
+    "CsmsSettings",
+    "EvseSettings",
+    "LimitSettings",
+    "LogSettings",
+    "Settings",
+    "StationSettings",
+    "StoreSettings",
+    "load",
+    "parse",
+]
+
+VERSIONS = ("2.0.1", "1.6")
+# identifierString of 2.0.1 part 4, and what SteVe allows.
+IDENTITY = r"[A-Za-z0-9*\-_=:+|@.#]+"
+FILE = Text(4096)
+
+
+@dataclass(frozen=True, slots=True)
+class StationSettings:
+    """Who this station is. The CSMS knows it by its id; the rest is told in BootNotification."""
+
+    id: str = setting(
+        Text(48, IDENTITY, "letters, digits and * - _ = : + | @ . #"),
+        "Identity at the CSMS; the last part of the URL that is opened, and the user name of Basic auth.",
+        example="CS001",
+    )
+    vendor: str = setting(Text(20), "Who made the station.", default="Pilotwire")
+    model: str = setting(Text(20), "The model.", default="Station")
+    serial: str | None = setting(Text(25), "Serial number of the station.", default=None, example="0001")
+    firmware: str | None = setting(
+        Text(50), "Firmware version to tell; without it the version of this program.", default=None, example="1.0.0"
+    )
+    iccid: str | None = setting(Text(20), "ICCID of the modem's SIM card.", default=None, example="8949000000000000000")
+    imsi: str | None = setting(Text(20), "IMSI of the modem's SIM card.", default=None, example="262010000000000")
+    meter_serial: str | None = setting(Text(25), "Serial number of the main meter (1.6).", default=None, example="M1")
+    meter_type: str | None = setting(Text(25), "Type of the main meter (1.6).", default=None, example="EM24")
+
+
+@dataclass(frozen=True, slots=True)
+class CsmsSettings:
+    """Where the CSMS is and how to prove who we are. Give the password in at most one of three ways."""
+
+    url: str = setting(
+        Text(512),
+        "Address of the CSMS without the station's id: ws://host:port/path, or wss:// for TLS.",
+        example="ws://localhost:9000/ocpp",
+    )
+    versions: tuple[str, ...] = setting(
+        WordList(VERSIONS), "OCPP versions to offer, the preferred one first.", default=VERSIONS
+    )
+    password: str | None = setting(
+        Text(40), "Basic auth password, 16 to 40 characters.", default=None, example="0123456789abcdef", secret=True
+    )
+    password_file: str | None = setting(
+        FILE, "File whose first line is the password.", default=None, example="/etc/pilotwire/password"
+    )
+    password_env: str | None = setting(
+        Text(64, r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable"),
+        "Environment variable that holds the password.",
+        default=None,
+        example="CSMS_PASSWORD",
+    )
+    ca_file: str | None = setting(
+        FILE,
+        "PEM file of the root certificates to trust; without it those of the system.",
+        default=None,
+        example="/etc/pilotwire/csms-root.pem",
+    )
+    cert_file: str | None = setting(
+        FILE,
+        "PEM file of the station's own certificate (security profile 3).",
+        default=None,
+        example="/etc/pilotwire/station.pem",
+    )
+    key_file: str | None = setting(
+        FILE,
+        "PEM file of the key to `cert_file`; without it the key is in `cert_file`.",
+        default=None,
+        example="/etc/pilotwire/station.key",
+    )
+    verify_hostname: bool = setting(
+        Flag(), "Whether the CSMS's certificate must name the host of `url`.", default=True
+    )
+    local_address: str | None = setting(
+        Text(64), "IP address to connect from; without it the system chooses.", default=None, example="192.0.2.10"
+    )
+    open_timeout_s: float = setting(
+        Number(1, 300, "seconds"), "How long TCP, TLS and the upgrade may take together.", default=30.0
+    )
+    pong_timeout_s: float = setting(
+        Number(1, 300, "seconds"), "How long to wait for a pong before the link counts as dead.", default=20.0
+    )
+
+    @property
+    def security_profile(self) -> int:
+        """OCPP security profile that follows: 0 none, 1 password, 2 TLS and password, 3 TLS with own certificate."""
+        if not self.url.lower().startswith("wss:"):
+            return 1 if self.has_password else 0
+        return 3 if self.cert_file else 2
+
+    @property
+    def has_password(self) -> bool:
+        return any(source is not None for source in (self.password, self.password_file, self.password_env))
+
+    def read_password(self, environ: Mapping[str, str] = os.environ) -> str | None:
+        """The password, from wherever it is kept. Raises ConfigError when it cannot be had."""
+        if self.password_env is not None:
+            if not environ.get(self.password_env):
+                raise ConfigError([f"csms.password_env: the environment variable {self.password_env} is not set."])
+            return environ[self.password_env]
+        if self.password_file is not None:
+            try:
+                lines = Path(self.password_file).read_text(encoding="utf-8").splitlines()
+            except (OSError, ValueError) as error:
+                reason = error.strerror if isinstance(error, OSError) else "it is not text"
+                raise ConfigError([f"csms.password_file: cannot read {self.password_file}: {reason}."]) from error
+            if not lines or not lines[0]:
+                raise ConfigError([f"csms.password_file: the first line of {self.password_file} is empty."])
+            return lines[0]
+        return self.password
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """Where everything is kept that must survive a power cut."""
+
+    path: str = setting(
+        FILE, "The database file; its directory must be writable.", default="/var/lib/pilotwire/station.db"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BoardSettings:
+    """One piece of hardware behind one driver, and which EVSEs of the station it drives.
+
+    All other keys of the table are settings of the driver (`settings`), as its own documentation lists them.
+    """
+
+    driver: str = setting(
+        Text(64, r"[A-Za-z0-9_.-]+", "a driver's name"), "Name of the driver; `station check` lists them.", example="sim"
+    )
+    evses: tuple[int, ...] = setting(
+        IntegerList(1, 64), "Numbers that the board's EVSEs have in this station, in the board's order.", example=[1, 2]
+    )
+    settings: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EvseSettings:
+    """What the installation makes of an EVSE. What is left out is as the board says."""
+
+    id: int = setting(Integer(1, 64), "Number of the EVSE.", example=1)
+    max_a: float | None = setting(
+        Number(6, 1000, "A per phase"), "Most that the wiring allows.", default=None, example=16.0
+    )
+    phases: int | None = setting(
+        Integer(1, 3, (1, 3)), "Phases that the EVSE is wired to.", default=None, example=3
+    )
+    voltage_v: float | None = setting(
+        Number(90, 1500, "V"), "Nominal voltage, phase to neutral.", default=None, example=230.0
+    )
+    connector_type: str | None = setting(
+        Text(20), "ConnectorEnumType of OCPP 2.x: cType2, sType2, cCCS2...", default=None, example="sType2"
+    )
+    fixed_cable: bool | None = setting(
+        Flag(), "Whether the cable is attached to the station.", default=None, example=False
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """Limits of the whole station."""
+
+    station_max_a: float | None = setting(
+        Number(6, 10000, "A per phase"), "Most that all EVSEs together may draw.", default=None, example=63.0
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What is written to standard error."""
+
+    level: str = setting(
+        Text(choices=("DEBUG", "INFO", "WARNING", "ERROR")), "The least important messages that are written.", default="INFO"
+    )
+    format: str = setting(Text(choices=("text", "json")), "Lines for people or for machines.", default="text")
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSettings:
+    """Which clock to believe."""
+
+    trust_system: bool = setting(
+        Flag(),
+        "Whether the system clock is right at start (NTP, RTC). If not, the CSMS tells the time, and what happened "
+        "before is corrected.",
+        default=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A valid configuration, shared by every station in the process.
+
+    variables: defaults for the device model by name, for example {"TxCtrlr.EVConnectionTimeOut": "60"}.
+    warnings: what works but should not stay so.
+    """
+
+    station: StationSettings
+    csms: CsmsSettings
+    boards: tuple[BoardSettings, ...]
+    evses: tuple[EvseSettings, ...] = ()
+    store: StoreSettings = StoreSettings()
+    limits: LimitSettings = LimitSettings()
+    log: LogSettings = LogSettings()
+    clock: ClockSettings = ClockSettings()
+    variables: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def evse_numbers(self) -> tuple[int, ...]:
+        """Every EVSE of the station, 1 to n."""
+        return tuple(sorted(number for board in self.boards for number in board.evses))
+
+    def evse(self, number: int) -> EvseSettings:
+        """What the file says of an EVSE; all open when it says nothing."""
+        return next((evse for evse in self.evses if evse.id == number), EvseSettings(id=number))
+
+
+def load(
+    path: str | Path,
+    *,
+    driver_check: DriverCheck | None = None,
+    claims: Claims | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Settings:
+    """Read a configuration file. Raises ConfigError with every mistake in it.
+
+    driver_check(driver, settings): raises hal.errors.ConfigError when a board cannot be made of them.
+    claims(driver, settings): the (port, address) pairs that a board occupies; raises the same.
+    """
+    path = Path(path)
+    data, lines = read_toml(path)
+    return parse(data, base=path.parent, lines=lines, driver_check=driver_check, claims=claims, environ=environ)
+
+
+def parse(
+    data: Mapping[str, Any],
+    *,
+    base: Path | None = None,
+    lines: Mapping[Key, int] | None = None,
+    driver_check: DriverCheck | None = None,
+    claims: Claims | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Settings:
+    """Settings from what a TOML file would contain. `base`: directory of relative file names. Raises ConfigError."""
+    report = Report(lines)
+    sections: dict[str, Any] = {
+        "station": read_table(StationSettings, data, ("station",), report),
+        "csms": read_table(CsmsSettings, data, ("csms",), report),
+        "store": read_table(StoreSettings, data, ("store",), report),
+        "limits": read_table(LimitSettings, data, ("limits",), report),
+        "log": read_table(LogSettings, data, ("log",), report),
+        "clock": read_table(ClockSettings, data, ("clock",), report),
+        "boards": read_boards(BoardSettings, data, report),
+        "evses": read_list(EvseSettings, data, "evse", report),
+        "variables": read_variables(data, report),
+    }
+    report_unknown_sections(data, report)
+    check_all(sections, base or Path.cwd(), report, driver_check=driver_check, claims=claims, environ=environ)
+    if report.problems:
+        raise ConfigError(report.problems)
+    return Settings(**sections, warnings=tuple(report.warnings))
+
+
+SECTIONS = ("station", "csms", "store", "board", "evse", "limits", "variables", "log", "clock")
+
+
+def report_unknown_sections(data: Mapping[str, Any], report: Report) -> None:
+    from station.config_read import unknown
+
+    for name in data:
+        if name not in SECTIONS:
+            unknown(name, SECTIONS, (name,), report)

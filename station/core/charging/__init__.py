@@ -1,0 +1,1 @@
+"""Smart charging as pure functions: what limits the current, and why."""

@@ -1,0 +1,214 @@
+"""Everything that can happen to a station: hardware events (hal.api), commands, and news from the shell around the core.
+
+Commands carry no reply slot of their own: the gateway pairs an event with the `Reply` effects that its handling emits
+(`Reply.ref` is the `ref` of the command).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from hal.api import HalEvent
+from station.core.types import IdToken, ResetKind, TokenInfo
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteStart:
+    """F01, F02. `evse` None: the station chooses. `profile` is a charging profile in wire form, or None."""
+
+    ref: int
+    token: IdToken
+    remote_start_id: int | None = None
+    evse: int | None = None
+    group: IdToken | None = None
+    profile: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteStop:
+    """F03."""
+
+    ref: int
+    tx_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unlock:
+    """F05. `stops_transaction`: 1.6 ends a running transaction first, 2.x refuses."""
+
+    ref: int
+    evse: int
+    connector: int = 1
+    stops_transaction: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeAvailability:
+    """G03, G04. `evse` 0: the whole station; `connector` None: every connector of the EVSE."""
+
+    ref: int
+    operative: bool
+    evse: int = 0
+    connector: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """B11, B12. `evse` 0: the whole station."""
+
+    ref: int
+    kind: ResetKind
+    evse: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class VariableWrite:
+    """One item of SetVariables (B05). Names as in the 2.x device model."""
+
+    component: str
+    variable: str
+    value: str
+    component_instance: str | None = None
+    variable_instance: str | None = None
+    evse: int | None = None
+    connector: int | None = None
+    attribute: str = "Actual"
+
+
+@dataclass(frozen=True, slots=True)
+class SetVariables:
+    """`by_technician` may also write read-only variables (front panel, scenario)."""
+
+    ref: int
+    writes: tuple[VariableWrite, ...]
+    by_technician: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClearCache:
+    """C11."""
+
+    ref: int
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerStatus:
+    """F06: announce the status of one EVSE's connectors, or of all (None); 0 is the station itself (1.6)."""
+
+    ref: int
+    evse: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerMeterValues:
+    """F06: read and report AlignedDataMeasurands now."""
+
+    ref: int
+    evse: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerTransaction:
+    """F06: a TransactionEvent with trigger reason Trigger for running transactions."""
+
+    ref: int
+    evse: int | None = None
+
+
+Command = (
+    RemoteStart
+    | RemoteStop
+    | Unlock
+    | ChangeAvailability
+    | Reset
+    | SetVariables
+    | ClearCache
+    | TriggerStatus
+    | TriggerMeterValues
+    | TriggerTransaction
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """The CSMS has accepted us and records may flow. `offline_s`: how long it had not been so (None: first time)."""
+
+    offline_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    """Answers cannot be had from the CSMS for now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The CSMS answered `Ask` number `ask`."""
+
+    ask: int
+    info: TokenInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """It did not: offline, time-out or refusal."""
+
+    ask: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenReported:
+    """The answer to a transaction record carried news about the token (E05, C10)."""
+
+    tx_id: str
+    token: IdToken
+    info: TokenInfo
+
+
+@dataclass(frozen=True, slots=True)
+class SaveFailed:
+    """A commit failed: no new sessions, running ones end safely (LAW 2)."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """Commits work again after SaveFailed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockStepped:
+    """The wall clock moved by `by_s` seconds; wall-clock deadlines must be computed anew."""
+
+    by_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class MeterFailed:
+    """A reading was asked for and could not be had."""
+
+    evse: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShutdownRequested:
+    """The program is asked to stop (SIGTERM): end nothing, save everything, forbid power."""
+
+
+Event = (
+    HalEvent
+    | Command
+    | LinkUp
+    | LinkDown
+    | Answered
+    | Unanswered
+    | TokenReported
+    | SaveFailed
+    | Saved
+    | ClockStepped
+    | MeterFailed
+    | ShutdownRequested
+)

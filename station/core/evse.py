@@ -1,0 +1,262 @@
+"""Joint rules of one EVSE: the second table, which ties pilot, lock, faults, authorisation and transaction together.
+
+`show` brings everything visible in line with the state: output level, connector notices, lamp. It decides nothing about transactions.
+
+    permit   = C or D with PWM, authorised, no energy-stopping fault, lock confirmed, commits work, transaction not ending
+    PWM      = connected, and everything above except that the vehicle need not ask for energy yet
+    locked   = a session needs the cable, or its owner has yet to fetch it, or power is not off yet
+"""
+
+from __future__ import annotations
+
+from hal.api import FaultCode, Lamp, LockState, PilotSignal
+from station.core import faults
+from station.core.charging import limits
+from station.core.effects import ConnectorNotice, Indicate, Notice, Output
+from station.core.state import AuthState, EvseState, Shown, Turn
+from station.core.types import ChargingState, ConnectorPhase, ConnectorState, TxPoint
+
+
+def points(evse: EvseState) -> frozenset[TxPoint]:
+    """Which transaction points hold now (E01, E06)."""
+    held = set()
+    if evse.bay_occupied:
+        held.add(TxPoint.PARKING_BAY_OCCUPANCY)
+    if evse.pilot.connected:
+        held.add(TxPoint.EV_CONNECTED)
+    if evse.authorized:
+        held.add(TxPoint.AUTHORIZED)
+    if evse.pilot.connected and evse.authorized:
+        # Despite its name the point is the AND of these two, not the state of a relay (TxStartStopPointEnumType).
+        held.add(TxPoint.POWER_PATH_CLOSED)
+    if evse.relay_closed and evse.pilot.wants_energy and evse.output is not None and evse.output.permit:
+        held.add(TxPoint.ENERGY_TRANSFER)
+    return frozenset(held)
+
+
+def stopping_fault(turn: Turn, evse: EvseState) -> FaultCode | None:
+    """The first fault, of this EVSE or of the station, that forbids energy."""
+    for source in (evse.faults, turn.state.faults):
+        for code in source:
+            if faults.stops_energy(code):
+                return code
+    return None
+
+
+def lock_confirmed(evse: EvseState) -> bool:
+    return evse.info.fixed_cable or not evse.info.has_lock or evse.lock is LockState.LOCKED
+
+
+def energy_allowed(turn: Turn, evse: EvseState) -> bool:
+    """Everything but the vehicle, the lock and the limit agrees that energy may flow."""
+    auth = evse.auth
+    if auth is None or auth.state is AuthState.PENDING or turn.state.save_failed or turn.state.stopping:
+        return False
+    if auth.state is AuthState.INVALID and not _within_invalid_allowance(turn, evse):
+        return False
+    if evse.tx is not None and not evse.tx.open:
+        return False
+    return stopping_fault(turn, evse) is None
+
+
+def _within_invalid_allowance(turn: Turn, evse: EvseState) -> bool:
+    """E05.FR.03: with StopTxOnInvalidId false, MaxEnergyOnInvalidId (Wh) may still be delivered."""
+    tx = evse.tx
+    if tx is None or tx.wh_at_invalid is None or tx.last_wh is None:
+        return False
+    return tx.last_wh - tx.wh_at_invalid < turn.model.integer("TxCtrlr", "MaxEnergyOnInvalidId")
+
+
+def desired_output(turn: Turn, evse: EvseState) -> Output:
+    """The level that follows from the state."""
+    limit = limits.binding(
+        limits.candidates(
+            board_a=evse.info.max_a,
+            cable_a=None if evse.info.fixed_cable else evse.cable_a,
+            configured_a=evse.info.configured_a,
+        ),
+        min_a=evse.info.min_a,
+    )
+    evse.limit = limit
+    ready = evse.pilot.connected and energy_allowed(turn, evse) and limit.current_a > 0
+    offer = ready and lock_confirmed(evse)
+    wants = evse.pilot.wants_energy and (evse.info.ventilated or not evse.pilot.wants_ventilation)
+    signal = PilotSignal.PWM if offer else PilotSignal.OFF
+    if stopping_fault(turn, evse) is not None and not evse.pilot.connected:
+        signal = PilotSignal.FAULT
+    return Output(
+        evse=evse.number,
+        permit=offer and wants and evse.pilot.offered,
+        current_a=limit.current_a if offer else 0.0,
+        pilot=signal,
+        locked=_locked(evse, ready=ready),
+        phases=evse.info.phases,
+        cause=limit.cause if offer else _cause_of_none(turn, evse),
+    )
+
+
+def _locked(evse: EvseState, *, ready: bool) -> bool:
+    if evse.info.fixed_cable or not evse.info.has_lock:
+        return False
+    tx = evse.open_tx
+    suspended = tx is not None and evse.authorized and tx.was_connected  # E10: stays locked until the id is presented
+    return ready or suspended or evse.lock_holder is not None or evse.relay_closed
+
+
+def _cause_of_none(turn: Turn, evse: EvseState) -> str:
+    """Why nothing is offered, in words a person understands."""
+    fault = stopping_fault(turn, evse)
+    if fault is not None:
+        return f"fault {fault.value}"
+    if turn.state.save_failed:
+        return "storage failed"
+    if not evse.pilot.connected:
+        return "no vehicle"
+    if evse.auth is None:
+        return "not authorised"
+    if evse.auth.state is AuthState.PENDING:
+        return "asking the CSMS"
+    if evse.auth.state is AuthState.INVALID:
+        return "authorisation withdrawn"
+    if not lock_confirmed(evse):
+        return "waiting for the lock"
+    return evse.limit.cause
+
+
+def charging_state(turn: Turn, evse: EvseState) -> ChargingState:
+    """ChargingStateEnumType from everything else."""
+    if not evse.pilot.connected:
+        return ChargingState.IDLE
+    if not evse.authorized:
+        return ChargingState.EV_CONNECTED
+    if not energy_allowed(turn, evse) or evse.limit.current_a <= 0:
+        return ChargingState.SUSPENDED_EVSE
+    tx = evse.open_tx
+    before = tx.charging_state if tx else ChargingState.EV_CONNECTED
+    if evse.pilot.wants_energy:
+        if evse.relay_closed:
+            return ChargingState.CHARGING
+        return before if before is not ChargingState.IDLE else ChargingState.EV_CONNECTED  # the contactor is on its way
+    if evse.ev_reacted and evse.pilot.offered:
+        return ChargingState.SUSPENDED_EV
+    return ChargingState.EV_CONNECTED  # the vehicle has not had its time to react yet
+
+
+def phase(evse: EvseState) -> ConnectorPhase:
+    """The finer state of the connector in use (the nine words of 1.6)."""
+    state = evse.connector.availability
+    if state is not ConnectorState.AVAILABLE and state is not ConnectorState.OCCUPIED:
+        return ConnectorPhase(state.value)
+    tx = evse.tx
+    if tx is not None and not tx.open and evse.shown is not None:
+        return evse.shown[1]  # until the end is recorded, nothing looks different (a Finishing must not overtake it)
+    if tx is not None and evse.authorized and tx.was_connected and tx.token is not None:
+        return _running_phase(tx.charging_state)
+    if state is ConnectorState.OCCUPIED and evse.session_done and evse.auth is None:
+        return ConnectorPhase.FINISHING
+    if state is ConnectorState.OCCUPIED or evse.authorized:
+        return ConnectorPhase.PREPARING
+    return ConnectorPhase.AVAILABLE
+
+
+def _running_phase(state: ChargingState) -> ConnectorPhase:
+    match state:
+        case ChargingState.CHARGING:
+            return ConnectorPhase.CHARGING
+        case ChargingState.SUSPENDED_EVSE:
+            return ConnectorPhase.SUSPENDED_EVSE
+        case ChargingState.EV_CONNECTED:
+            return ConnectorPhase.PREPARING
+        case ChargingState.SUSPENDED_EV | ChargingState.IDLE:
+            return ConnectorPhase.SUSPENDED_EV
+
+
+def lamp(turn: Turn, evse: EvseState) -> Lamp:
+    if stopping_fault(turn, evse) is not None:
+        return Lamp.FAULT
+    if evse.connector.availability is ConnectorState.UNAVAILABLE:
+        return Lamp.UNAVAILABLE
+    if evse.open_tx is not None and evse.authorized and evse.pilot.connected:
+        return Lamp.CHARGING if evse.open_tx.charging_state is ChargingState.CHARGING else Lamp.PAUSED
+    if evse.pilot.connected and evse.tx is not None and not evse.tx.open:
+        return Lamp.OCCUPIED
+    if evse.pilot.connected and not evse.authorized and not evse.session_done:
+        return Lamp.WAITING_FOR_AUTHORIZATION
+    if evse.pilot.connected or evse.auth is not None:
+        return Lamp.OCCUPIED
+    return Lamp.AVAILABLE
+
+
+def show(turn: Turn, evse: EvseState) -> None:
+    """Emit whatever of output, notices and lamp differs from what was last emitted."""
+    evse.pilot.signal(desired_output(turn, evse).pilot)
+    # Only now does the pilot count as offered: a second look, so that a vehicle already in C gets its permit at once.
+    output = desired_output(turn, evse)
+    if output != evse.output:
+        evse.output = output
+        turn.emit(output)
+    shown_lamp = lamp(turn, evse)
+    if shown_lamp is not evse.lamp:
+        evse.lamp = shown_lamp
+        turn.emit(Indicate(evse.number, shown_lamp))
+
+
+def announce(turn: Turn, evse: EvseState, *, forced: bool = False) -> None:
+    """Notice of the connectors' states when they changed (or when asked to)."""
+    fault = next(iter(evse.faults), None) or next(iter(turn.state.faults), None)
+    shown: Shown = (evse.connector.availability, phase(evse), fault)
+    if shown == evse.shown and not forced:
+        return
+    if shown != evse.shown or evse.shown_since is None:
+        evse.shown_since = turn.now
+    evse.shown = shown
+    for connector in evse.connectors:
+        in_use = connector is evse.connector
+        state = connector.availability
+        turn.emit(
+            Notice(
+                ConnectorNotice(
+                    evse=evse.number,
+                    connector=connector.number,
+                    state=state,
+                    phase=shown[1] if in_use else ConnectorPhase(_plain(state)),
+                    since=evse.shown_since,
+                    fault=fault,
+                    info=evse.faults.get(fault, turn.state.faults.get(fault, "")) if fault else "",
+                    forced=forced,
+                )
+            )
+        )
+
+
+def _plain(state: ConnectorState) -> str:
+    return ConnectorPhase.PREPARING.value if state is ConnectorState.OCCUPIED else state.value
+
+
+def announce_station(turn: Turn, *, forced: bool = False) -> None:
+    """Notice of the station itself (connector 0 of 1.6)."""
+    state = turn.state
+    stopping = next((code for code in state.faults if faults.stops_energy(code)), None)
+    if stopping is not None:
+        summary = ConnectorState.FAULTED
+    else:
+        summary = ConnectorState.AVAILABLE if state.operative else ConnectorState.UNAVAILABLE
+    fault = next(iter(state.faults), None)
+    shown: Shown = (summary, ConnectorPhase(summary.value), fault)
+    if shown == state.shown and not forced:
+        return
+    state.shown = shown
+    turn.emit(
+        Notice(
+            ConnectorNotice(
+                evse=0,
+                connector=0,
+                state=summary,
+                phase=shown[1],
+                since=turn.now,
+                fault=fault,
+                info=state.faults.get(fault, "") if fault else "",
+                forced=forced,
+            )
+        )
+    )

@@ -1,0 +1,255 @@
+"""Vocabulary of the core. Enum values are the names of the OCPP 2.x data model where it has one; nothing here is a message.
+
+Units: A, W, Wh, V, s, percent. Wall times are seconds since the epoch (UTC).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from hal.api import TokenKind
+from station.clock import Now
+
+__all__ = [
+    "AuthStatus",
+    "ChargingState",
+    "ConnectorPhase",
+    "ConnectorState",
+    "EvseInfo",
+    "IdToken",
+    "MeterSample",
+    "ReadingContext",
+    "ResetKind",
+    "SampledValue",
+    "StopReason",
+    "TokenInfo",
+    "TokenKind",
+    "Trigger",
+    "TxPhase",
+    "TxPoint",
+    "Verdict",
+]
+
+
+class TxPoint(Enum):
+    """When a transaction starts or stops (TxStartPoint, TxStopPoint; E01, E06)."""
+
+    PARKING_BAY_OCCUPANCY = "ParkingBayOccupancy"
+    EV_CONNECTED = "EVConnected"
+    AUTHORIZED = "Authorized"
+    DATA_SIGNED = "DataSigned"
+    POWER_PATH_CLOSED = "PowerPathClosed"
+    ENERGY_TRANSFER = "EnergyTransfer"
+
+
+class TxPhase(Enum):
+    """Whether a fact opens, continues or closes its transaction."""
+
+    STARTED = "Started"
+    UPDATED = "Updated"
+    ENDED = "Ended"
+
+
+class Trigger(Enum):
+    """Why a transaction fact was recorded (TriggerReasonEnumType)."""
+
+    ABNORMAL_CONDITION = "AbnormalCondition"
+    AUTHORIZED = "Authorized"
+    CABLE_PLUGGED_IN = "CablePluggedIn"
+    CHARGING_RATE_CHANGED = "ChargingRateChanged"
+    CHARGING_STATE_CHANGED = "ChargingStateChanged"
+    DEAUTHORIZED = "Deauthorized"
+    ENERGY_LIMIT_REACHED = "EnergyLimitReached"
+    EV_COMMUNICATION_LOST = "EVCommunicationLost"
+    EV_CONNECT_TIMEOUT = "EVConnectTimeout"
+    EV_DEPARTED = "EVDeparted"
+    EV_DETECTED = "EVDetected"
+    METER_VALUE_CLOCK = "MeterValueClock"
+    METER_VALUE_PERIODIC = "MeterValuePeriodic"
+    REMOTE_START = "RemoteStart"
+    REMOTE_STOP = "RemoteStop"
+    RESET_COMMAND = "ResetCommand"
+    SIGNED_DATA_RECEIVED = "SignedDataReceived"
+    STOP_AUTHORIZED = "StopAuthorized"
+    TRIGGER = "Trigger"
+    UNLOCK_COMMAND = "UnlockCommand"
+
+
+class StopReason(Enum):
+    """Why a transaction ended. HARD_RESET, SOFT_RESET and UNLOCK_COMMAND exist in 1.6 only; 2.x maps them."""
+
+    DE_AUTHORIZED = "DeAuthorized"
+    EMERGENCY_STOP = "EmergencyStop"
+    ENERGY_LIMIT_REACHED = "EnergyLimitReached"
+    EV_DISCONNECTED = "EVDisconnected"
+    GROUND_FAULT = "GroundFault"
+    IMMEDIATE_RESET = "ImmediateReset"
+    LOCAL = "Local"
+    MASTER_PASS = "MasterPass"  # noqa: S105 - a stop reason, not a password
+    OTHER = "Other"
+    OVERCURRENT_FAULT = "OvercurrentFault"
+    POWER_LOSS = "PowerLoss"
+    POWER_QUALITY = "PowerQuality"
+    REBOOT = "Reboot"
+    REMOTE = "Remote"
+    STOPPED_BY_EV = "StoppedByEV"
+    TIMEOUT = "Timeout"
+    HARD_RESET = "HardReset"
+    SOFT_RESET = "SoftReset"
+    UNLOCK_COMMAND = "UnlockCommand"
+
+
+class ChargingState(Enum):
+    """ChargingStateEnumType."""
+
+    IDLE = "Idle"
+    EV_CONNECTED = "EVConnected"
+    CHARGING = "Charging"
+    SUSPENDED_EV = "SuspendedEV"
+    SUSPENDED_EVSE = "SuspendedEVSE"
+
+
+class ConnectorState(Enum):
+    """ConnectorStatusEnumType."""
+
+    AVAILABLE = "Available"
+    OCCUPIED = "Occupied"
+    RESERVED = "Reserved"
+    UNAVAILABLE = "Unavailable"
+    FAULTED = "Faulted"
+
+
+class ConnectorPhase(Enum):
+    """What an occupied connector is occupied with: the finer states that a driver sees on a display.
+
+    Values are the OCPP 1.6 ChargePointStatus words.
+    """
+
+    AVAILABLE = "Available"
+    PREPARING = "Preparing"
+    CHARGING = "Charging"
+    SUSPENDED_EV = "SuspendedEV"
+    SUSPENDED_EVSE = "SuspendedEVSE"
+    FINISHING = "Finishing"
+    RESERVED = "Reserved"
+    UNAVAILABLE = "Unavailable"
+    FAULTED = "Faulted"
+
+
+class AuthStatus(Enum):
+    """AuthorizationStatusEnumType."""
+
+    ACCEPTED = "Accepted"
+    BLOCKED = "Blocked"
+    CONCURRENT_TX = "ConcurrentTx"
+    EXPIRED = "Expired"
+    INVALID = "Invalid"
+    NO_CREDIT = "NoCredit"
+    NOT_ALLOWED_TYPE_EVSE = "NotAllowedTypeEVSE"
+    NOT_AT_THIS_LOCATION = "NotAtThisLocation"
+    NOT_AT_THIS_TIME = "NotAtThisTime"
+    UNKNOWN = "Unknown"
+
+
+class ReadingContext(Enum):
+    """ReadingContextEnumType."""
+
+    INTERRUPTION_BEGIN = "Interruption.Begin"
+    INTERRUPTION_END = "Interruption.End"
+    OTHER = "Other"
+    SAMPLE_CLOCK = "Sample.Clock"
+    SAMPLE_PERIODIC = "Sample.Periodic"
+    TRANSACTION_BEGIN = "Transaction.Begin"
+    TRANSACTION_END = "Transaction.End"
+    TRIGGER = "Trigger"
+
+
+class ResetKind(Enum):
+    """IMMEDIATE and ON_IDLE are 2.x, HARD and SOFT are 1.6 (both end transactions first, with their own reason)."""
+
+    IMMEDIATE = "Immediate"
+    ON_IDLE = "OnIdle"
+    HARD = "Hard"
+    SOFT = "Soft"
+
+
+@dataclass(frozen=True, slots=True)
+class IdToken:
+    """An identifier and its kind. Equality ignores case and anything else attached (errata C01.FR.25/26)."""
+
+    value: str
+    kind: TokenKind = TokenKind.ISO14443
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, IdToken) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    @property
+    def key(self) -> str:
+        """Stable key for caches and rows."""
+        return f"{self.kind.value}:{self.value.casefold()}"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenInfo:
+    """What a CSMS (or a list) says of a token. `expires` is wall time; `evses` empty means every EVSE."""
+
+    status: AuthStatus
+    group: IdToken | None = None
+    expires: float | None = None
+    evses: tuple[int, ...] = ()
+    language: str | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SampledValue:
+    """One value of one measurand, in the unit that OCPP assumes for it (Wh, W, A, V, Hz, Percent, Celsius)."""
+
+    measurand: str
+    value: float
+    unit: str
+    phase: str | None = None
+    signed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MeterSample:
+    """Values read at one moment for one purpose."""
+
+    at: Now
+    context: ReadingContext
+    values: tuple[SampledValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EvseInfo:
+    """What the core must know of an EVSE's hardware. `connectors` are their types, connector 1 first.
+
+    max_a is what the board can do, configured_a what the installer allows (None: no lower limit), both per phase.
+    """
+
+    evse: int
+    connectors: tuple[str, ...] = ("sType2",)
+    max_a: float = 32.0
+    min_a: float = 6.0
+    configured_a: float | None = None
+    phases: int = 3
+    voltage_v: float = 230.0
+    has_lock: bool = True
+    fixed_cable: bool = False
+    has_meter: bool = True
+    ventilated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Answer of the core to a command: a 2.x status word, optionally a reason code and data for the answer."""
+
+    status: str
+    reason: str | None = None
+    info: str | None = None
+    data: dict[str, object] = field(default_factory=dict)

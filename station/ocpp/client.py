@@ -1,0 +1,425 @@
+"""The OCPP client of one station: link, rpc, dialects, delivery, registration and the core's gateway, tied together.
+
+Everything runs in the event loop's thread. What is to be sent is decided in `_pump`, which runs once after whatever
+happened in an iteration of the loop, so that records and notices of one event are both known before one of them goes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import random
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from station.clock import Now
+from station.core.effects import Ask, NoticeBody
+from station.core.events import Event, LinkDown, LinkUp, SetVariables, VariableWrite
+from station.core.facts import Fact, TxFact
+from station.core.types import IdToken, TokenKind, Verdict
+from station.ocpp.conversation import Conversation
+from station.ocpp.delivery import Delivery
+from station.ocpp.dialect import BootAnswer, Dialect, DialectSettings
+from station.ocpp.link import Link, LinkHooks, LinkSettings
+from station.ocpp.records import DEFAULT_LIMIT, RecordQueue
+from station.ocpp.registration import ACCEPTED, BackOff, Registration
+from station.ocpp.saving import Saver
+from station.ocpp.services import DataTransfers, StationServices
+from station.ocpp.variables import CommVariables
+from station.ocpp.wirelog import FrameListener, WireLog
+from station.runtime.ports import GatewayPort
+from station.store.ops import StorePort
+
+_log = logging.getLogger("station.ocpp")
+
+DialectFactory = Callable[[DialectSettings], Dialect]
+
+
+class LinkPort(Protocol):
+    """What the client needs of `station.ocpp.link.Link`."""
+
+    def configure(self, settings: LinkSettings) -> None: ...
+    def start(self) -> None: ...
+    async def run(self) -> None: ...
+    def send(self, text: str) -> bool: ...
+    def reconnect(self, reason: str, *, at_once: bool = False) -> None: ...
+    def ping_interval_changed(self) -> None: ...
+    async def close(self) -> None: ...
+
+
+LinkFactory = Callable[[LinkSettings, LinkHooks, random.Random], LinkPort]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """How one station speaks with its CSMS.
+
+    link: the endpoint; its `subprotocols` are the configured ones, best first. Ping and back-off come from the device
+        model. dialect: what every dialect is made with.
+    answer_within_s: a CALL of the CSMS unanswered for so long gets InternalError.
+    commit_retry_s: pause before a failed commit is tried again. reconnect_grace_s: lets a reply leave first.
+    statuses_after_reconnect: versions in which every status is told after every reconnect, however short the break.
+    speed: seconds of the station's monotonic clock per second of the loop (scaled time towards a foreign CSMS).
+    """
+
+    link: LinkSettings
+    dialect: DialectSettings
+    boot_back_off: BackOff = field(default_factory=BackOff)
+    record_limit: int = DEFAULT_LIMIT
+    answer_within_s: float = 1.5
+    commit_retry_s: float = 5.0
+    reconnect_grace_s: float = 0.1
+    statuses_after_reconnect: frozenset[str] = frozenset({"1.6"})
+    speed: float = 1.0
+
+
+class OcppClient:
+    """`Outlet` of the gateway, hooks of the link. One object per (re)boot: `start(reason)`, then `stop()`.
+
+    dialects: version -> factory, or its place as "module:function", imported when first needed.
+    ids: an id never used before by this station (LAW 5). gateway: not looked at before `start`.
+    """
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        gateway: GatewayPort,
+        store: StorePort,
+        dialects: Mapping[str, str | DialectFactory],
+        ids: Callable[[], str],
+        rng: random.Random,
+        link_factory: LinkFactory = Link,
+    ) -> None:
+        self._settings = settings
+        self._gateway = gateway
+        self._store = store
+        self._factories = dialects
+        self._dialects: dict[str, Dialect | None] = {}
+        self._ids = ids
+        self._variables = CommVariables(lambda: gateway.model)
+        self.wire = WireLog()
+        self.transfers = DataTransfers()
+        self.registration = Registration(rng.random, settings.boot_back_off)
+        self.records = RecordQueue(self._resolve, settings.record_limit)
+        self.services = StationServices(gateway, self.registration, self.records, self.transfers, self._wake)
+        variables = self._variables
+        self.delivery = Delivery(
+            self.records, self.services, policy=variables.retry_policy, hold_s=variables.status_duration_s
+        )
+        self.services.attach(self.delivery)
+        self._link_settings = replace(
+            settings.link,
+            subprotocols=self.subprotocols,
+            ping_interval=variables.ping_s,
+            back_off=lambda: variables.back_off(settings.link.back_off()),
+        )
+        self._link = link_factory(self._link_settings, self, rng)
+        self._extra = {"station": settings.link.identity}
+        self._saver = Saver(store, self.delivery, settings.commit_retry_s, self._wake, self._extra)
+        self._talk: Conversation | None = None
+        self._reason = "PowerUp"
+        self._running = False
+        self._restricted = False
+        self._free_version: str | None = None
+        self._switching = False
+        self._online = False
+        self._offline_since: float | None = None
+        self._last_version: str | None = None
+        self._pump_due = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    def start(self, reason: str = "PowerUp") -> None:
+        """Take over what the store holds and connect, in a task of the link's own. Needs a running loop.
+
+        reason: why the station (re)booted, a BootReasonEnumType word.
+        """
+        self._begin(reason)
+        self._link.start()
+
+    async def run(self, reason: str = "PowerUp") -> None:
+        """As `start`, but under a supervisor: returns after `stop()`, raises what is a bug."""
+        self._begin(reason)
+        await self._link.run()
+
+    def _begin(self, reason: str) -> None:
+        self._reason = reason
+        self._running = True
+        self.records.load(self._store.records(), self._store.contexts(), self._gateway.now())
+        self.registration.set_heartbeat(self._variables.heartbeat_s())
+        self._use_password()
+        self._wake()
+
+    async def stop(self) -> None:
+        """Close the link, save what was learnt. Idempotent."""
+        await self._link.close()
+        self._saver.save(self._gateway.now())
+        self._saver.close()
+        self._running = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    @property
+    def online(self) -> bool:
+        """The CSMS has accepted us and the link is up."""
+        return self._online
+
+    @property
+    def version(self) -> str | None:
+        """The version spoken now, None without a link."""
+        return None if self._talk is None else self._talk.dialect.version
+
+    def on_frame(self, listener: FrameListener) -> Callable[[], None]:
+        """Hear every frame, secrets masked; the returned function ends that."""
+        return self.wire.listen(listener)
+
+    def abandon(self, version: str) -> int:
+        """The operator knows that the CSMS speaks `version` no more: its records become dead letters. How many."""
+        count = self.records.abandon(version, f"given up by the operator: OCPP {version}", self._gateway.now())
+        self._wake()
+        return count
+
+    # --- the gateway's outlet ------------------------------------------------------------------------------------
+
+    def record(self, record: int, fact: Fact) -> None:
+        if isinstance(fact, TxFact):
+            self._hide(fact.token)
+            self._hide(fact.tx_token)
+        self.delivery.record(record, fact, self._gateway.now())
+        self._wake()
+
+    def notice(self, body: NoticeBody) -> None:
+        self.delivery.notice(body, self._gateway.now())
+        self._wake()
+
+    def ask(self, ask: Ask) -> None:
+        self._hide(ask.token)
+        refused = self.delivery.ask(ask, self._gateway.now())
+        if refused:
+            # Not from within the gateway's handling of the event that asked.
+            asyncio.get_running_loop().call_soon(self.submit, refused)
+        self._wake()
+
+    def _hide(self, token: IdToken | None) -> None:
+        if token is not None and token.kind is TokenKind.KEY_CODE:
+            self.wire.hide(token.value)
+
+    def setting_changed(self, component: str, variable: str) -> None:
+        match (component.casefold(), variable.casefold()):
+            case ("ocppcommctrlr", "websocketpinginterval"):
+                self._link.ping_interval_changed()
+            case ("ocppcommctrlr", "heartbeatinterval"):
+                self.registration.set_heartbeat(self._variables.heartbeat_s())
+                self._wake()
+            case ("securityctrlr", "basicauthpassword"):  # A01.FR.03: reconnect with the new one
+                self._use_password()
+                self._reconnect("the password has changed")
+            case _:
+                pass  # everything else is looked up when it is needed
+
+    def _reconnect(self, why: str) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._settings.reconnect_grace_s, lambda: self._link.reconnect(why, at_once=True))
+
+    # --- the link's hooks ----------------------------------------------------------------------------------------
+
+    def on_open(self, subprotocol: str) -> None:
+        version = subprotocol.removeprefix("ocpp")
+        dialect = self._resolve(version)
+        if dialect is None:
+            self._link.reconnect(f"the CSMS chose {subprotocol}, which nobody here speaks")
+            return
+        now = self._gateway.now()
+        self._talk = Conversation(self, dialect, self._link.send, self._ids)
+        self._switching = False
+        if not self._restricted:
+            self._free_version = version
+        self.registration.connected(now, afresh=self._last_version not in (None, version))
+        self._last_version = version
+        self.delivery.connected(dialect)
+        if self.registration.accepted:
+            self._up(now)
+        self._wake()
+
+    def on_text(self, text: str) -> None:
+        if self._talk is not None:
+            self._talk.receive(text, self._gateway.now())
+            self._wake()
+
+    def on_closed(self, reason: str) -> None:
+        talk, self._talk = self._talk, None
+        if talk is not None:
+            talk.close()
+        self.registration.disconnected()
+        unanswered = self.delivery.disconnected()
+        self._down()
+        self.submit(unanswered)
+        self._wake()
+
+    # --- what the conversation reports ---------------------------------------------------------------------------
+
+    @property
+    def answer_within_s(self) -> float:
+        return self._settings.answer_within_s
+
+    @property
+    def boot_reason(self) -> str:
+        return "Triggered" if self.registration.accepted else self._reason
+
+    def now(self) -> Now:
+        return self._gateway.now()
+
+    def timeout_s(self) -> float:
+        """MessageTimeout in seconds of the station's clock."""
+        return self._variables.message_timeout_s() * self._settings.speed
+
+    def submit(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self._gateway.submit(event)
+
+    def clock_told(self, wall: float | None) -> None:
+        """The CSMS told the time (B01.FR.06, G02.FR.04), which counts where ClockCtrlr.TimeSource says so."""
+        if wall is not None and self._variables.clock_from_heartbeat():
+            self._gateway.set_clock(wall)
+
+    def booted(self, answer: BootAnswer, now: Now) -> None:
+        """BootNotification was answered: first the clock, then what depends on it."""
+        self.registration.boot_answered(answer, now)
+        _log.info("BootNotification: %s, interval %s s", answer.status, answer.interval_s, extra=self._extra)
+        if answer.status != ACCEPTED:
+            if not self.registration.accepted:
+                unanswered = self.delivery.suspended()
+                self._down()
+                self.submit(unanswered)
+            return
+        self.clock_told(answer.wall)
+        if answer.interval_s > 0:  # B01.FR.04
+            self.registration.set_heartbeat(answer.interval_s)
+            self._keep_heartbeat(round(answer.interval_s))
+        self._up(self._gateway.now())
+
+    def _keep_heartbeat(self, interval_s: int) -> None:
+        if round(self._variables.heartbeat_s()) == interval_s:
+            return
+        write = VariableWrite("OCPPCommCtrlr", "HeartbeatInterval", str(interval_s))
+        self._gateway.command(lambda ref: SetVariables(ref, (write,), by_technician=True), self._heartbeat_kept)
+
+    def _heartbeat_kept(self, verdict: Verdict) -> None:
+        if verdict.status != "Accepted":
+            _log.warning("HeartbeatInterval could not be kept: %s", verdict.status, extra=self._extra)
+
+    def _up(self, now: Now) -> None:
+        if self._online or self._talk is None:
+            return
+        self._online = True
+        since = self._offline_since
+        offline_s = None if since is None else now.mono - since
+        version = self._talk.dialect.version
+        everything = (
+            offline_s is None
+            or offline_s > self._variables.offline_threshold_s()  # B04.FR.01
+            or version in self._settings.statuses_after_reconnect
+        )
+        self.delivery.accepted(now, everything=everything)
+        self._gateway.submit(LinkUp(offline_s))
+
+    def _down(self) -> None:
+        if not self._online:
+            return
+        self._online = False
+        self._offline_since = self._gateway.now().mono
+        self._gateway.submit(LinkDown())
+
+    # --- what is sent next ---------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        if self._running and not self._pump_due:
+            self._pump_due = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._pump_due = False
+        if not self._running:
+            return
+        now = self._gateway.now()
+        talk = self._talk
+        if talk is not None:
+            talk.expire(now)
+        self.submit(self.delivery.expire(now))
+        self._saver.save(now)
+        if talk is not None and not talk.busy:
+            while talk.send_next(now):  # False when something was sent, or there is nothing to send
+                self._saver.save(now)
+            if not talk.busy:
+                self._change_version(talk.dialect.version)
+        self._arm(now)
+
+    def _change_version(self, version: str) -> None:
+        """Nothing is being sent: is this connection still the right one for what has to be told?"""
+        if not self._online or self._switching:
+            return
+        needed = self.records.blocked_by(version)
+        if needed is not None:
+            self._switching = True
+            self._link.reconnect(f"the oldest records are in OCPP {needed}", at_once=True)
+        elif self._free_version == version or not self._restricted:
+            return  # what we speak is what the CSMS chooses of all that is configured
+        elif not self.records.pinned_versions() and not len(self.records):
+            self._switching = True
+            self._link.reconnect(f"every transaction in OCPP {version} is finished", at_once=True)
+
+    def _arm(self, now: Now) -> None:
+        """One timer for everything; one that fires too early does no harm and is cheaper than a new one per message."""
+        talk = self._talk
+        times = [self.delivery.deadline(now)]
+        if talk is not None:
+            times.append(talk.deadline() if talk.busy else self.registration.deadline())
+        due = [when for when in times if when is not None]
+        if not due:
+            return
+        loop = asyncio.get_running_loop()
+        at = loop.time() + max(0.0, min(due) - now.mono) / self._settings.speed
+        timer = self._timer
+        if timer is not None:
+            if timer.when() <= at:
+                return
+            timer.cancel()
+        self._timer = loop.call_at(at, self._timer_fired)
+
+    def _timer_fired(self) -> None:
+        self._timer = None
+        self._wake()
+
+    # --- settings ------------------------------------------------------------------------------------------------
+
+    def subprotocols(self) -> tuple[str, ...]:
+        """What to offer at the next attempt: only the pinned version while a transaction must be finished in it."""
+        configured = tuple(self._settings.link.subprotocols())
+        pinned = tuple(
+            dialect.subprotocol
+            for dialect in map(self._resolve, sorted(self.records.pinned_versions()))
+            if dialect is not None
+        )
+        self._restricted = bool(pinned) and pinned != configured
+        return pinned or configured
+
+    def _resolve(self, version: str) -> Dialect | None:
+        """The dialect of a version, made at its first use; None when this program has none."""
+        if version not in self._dialects:
+            factory = self._factories.get(version)
+            if isinstance(factory, str):
+                module, _, name = factory.partition(":")
+                factory = getattr(importlib.import_module(module), name)
+            self._dialects[version] = None if factory is None else factory(self._settings.dialect)
+        return self._dialects[version]
+
+    def _use_password(self) -> None:
+        """A password that the CSMS has set replaces the configured one."""
+        password = self._variables.password() or self._settings.link.password
+        if password != self._link_settings.password:
+            self._link_settings = replace(self._link_settings, password=password)
+            self._link.configure(self._link_settings)

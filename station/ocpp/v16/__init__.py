@@ -1,0 +1,1 @@
+"""OCPP 1.6J: one file per feature area, composed in `dialect`."""

@@ -1,0 +1,67 @@
+"""GetConfiguration and ChangeConfiguration (sections 5.3, 5.8). The keys themselves are in `keys`."""
+
+from __future__ import annotations
+
+from station.core.events import SetVariables, VariableWrite
+from station.core.types import Verdict
+from station.ocpp.dialect import Call, DialectSettings, Payload, Services
+from station.ocpp.v16.common import Handler, answer_status
+from station.ocpp.v16.keys import Setting, all_settings, look_up, wire_value
+
+# Status of a write to a variable -> ConfigurationStatus; anything else did not set it: Rejected.
+_STATUSES = {
+    "Accepted": "Accepted",
+    "RebootRequired": "RebootRequired",
+    "UnknownComponent": "NotSupported",
+    "UnknownVariable": "NotSupported",
+}
+
+
+def _get(call: Call, services: Services, settings: DialectSettings) -> None:
+    wanted: list[str] = call.payload.get("key") or []
+    if not wanted:
+        # 5.8: empty or missing asks for everything.
+        call.answer({"configurationKey": [_words(s) for s in all_settings(services.model, settings)]})
+        return
+    found, unknown = [], []
+    for name in wanted:
+        setting = look_up(name, services.model, settings)
+        if setting is None:
+            unknown.append(name)
+        else:
+            found.append(_words(setting))
+    answer: Payload = {"configurationKey": found}
+    if unknown:
+        answer["unknownKey"] = unknown
+    call.answer(answer)
+
+
+def _words(setting: Setting) -> Payload:
+    words: Payload = {"key": setting.key.name, "readonly": setting.read_only}
+    if setting.value is not None:
+        words["value"] = setting.value
+    return words
+
+
+def _change(call: Call, services: Services, settings: DialectSettings) -> None:
+    """One variable, nothing else: no reboot and no refusal of what follows (5.3)."""
+    setting = look_up(call.payload["key"], services.model, settings)
+    if setting is None:
+        answer_status(call, "NotSupported")  # TC_040_1
+        return
+    value = None if setting.read_only else wire_value(setting, call.payload["value"], settings)
+    if value is None:
+        answer_status(call, "Rejected")  # TC_040_2; 3.16.4 for measurands
+        return
+    key = setting.key
+    write = VariableWrite(key.component, key.variable, value, variable_instance=key.instance)
+
+    def done(verdict: Verdict) -> None:
+        results = verdict.data.get("results")
+        first = results[0] if isinstance(results, list | tuple) and results else verdict
+        answer_status(call, _STATUSES.get(first.status, "Rejected"))
+
+    services.command(lambda ref: SetVariables(ref, (write,)), done)
+
+
+HANDLERS: dict[str, Handler] = {"ChangeConfiguration": _change, "GetConfiguration": _get}

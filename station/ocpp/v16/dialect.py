@@ -1,0 +1,117 @@
+"""OCPP 1.6J as a dialect: joins the feature files. A later profile is one more file and one more table here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, assert_never
+
+from station.clock import Now
+from station.core.effects import ConnectorNotice, MeterNotice, NoticeBody
+from station.core.facts import Fact, SecurityFact, TxFact
+from station.core.types import AuthStatus, IdToken, TokenInfo
+from station.ocpp.dialect import (
+    BootAnswer,
+    Call,
+    Dialect,
+    DialectSettings,
+    FactAnswer,
+    Frame,
+    Payload,
+    Rendered,
+    Services,
+)
+from station.ocpp.v16 import configuration, core_boot, metering, remote, status, transactions, trigger
+from station.ocpp.v16.common import Handler, id_tag, token_info, wall_time
+
+_HANDLERS: Mapping[str, Handler] = {
+    **core_boot.HANDLERS,
+    **configuration.HANDLERS,
+    **remote.HANDLERS,
+    **trigger.HANDLERS,
+}
+
+
+class Dialect16:
+    """The Core and RemoteTrigger profiles. Stateless: what it remembers of a transaction is the shell's context."""
+
+    version = "1.6"
+    subprotocol = "ocpp1.6"
+
+    __slots__ = ("_settings",)
+
+    def __init__(self, settings: DialectSettings) -> None:
+        self._settings = settings
+
+    def boot(self, reason: str) -> Frame:
+        return core_boot.boot(self._settings.identity)
+
+    def boot_answer(self, payload: Payload, now: Now) -> BootAnswer:
+        return core_boot.boot_answer(payload)
+
+    def heartbeat(self) -> Frame:
+        return core_boot.heartbeat()
+
+    def heartbeat_answer(self, payload: Payload) -> float | None:
+        return wall_time(payload.get("currentTime"))
+
+    def ask(self, token: IdToken, services: Services) -> Frame:
+        return Frame("Authorize", {"idTag": id_tag(token)})
+
+    def ask_answer(self, payload: Payload) -> TokenInfo:
+        """An answer without idTagInfo is no acceptance."""
+        return token_info(payload) or TokenInfo(AuthStatus.INVALID)
+
+    def record(self, fact: Fact, context: Mapping[str, Any], now: Now, *, offline: bool) -> Rendered:
+        """1.6 has no words for what happened offline (the timestamp tells), nor for security events.
+
+        SecurityEventNotification comes from the security whitepaper; many 1.6 CSMSs answer it with an error, so the
+        event stays in the security log.
+        """
+        match fact:
+            case TxFact():
+                return transactions.record(fact, context, now)
+            case SecurityFact():
+                return Rendered(None, context)
+            case _:
+                assert_never(fact)
+
+    def record_answer(self, fact: Fact, context: Mapping[str, Any], payload: Payload) -> FactAnswer:
+        match fact:
+            case TxFact():
+                return transactions.record_answer(fact, context, payload)
+            case SecurityFact():
+                return FactAnswer(context)
+            case _:
+                assert_never(fact)
+
+    def record_dropped(self, fact: Fact, context: Mapping[str, Any]) -> Mapping[str, Any]:
+        match fact:
+            case TxFact():
+                return transactions.record_dropped(fact, context)
+            case SecurityFact():
+                return context
+            case _:
+                assert_never(fact)
+
+    def finished(self, fact: Fact, context: Mapping[str, Any]) -> bool:
+        return not isinstance(fact, TxFact) or transactions.finished(fact)
+
+    def notice(self, body: NoticeBody, services: Services) -> list[Frame]:
+        match body:
+            case ConnectorNotice():
+                return status.notice(body, services)
+            case MeterNotice():
+                return metering.notice(body, services)
+            case _:
+                assert_never(body)
+
+    def handle(self, call: Call, services: Services) -> None:
+        _HANDLERS[call.action](call, services, self._settings)
+
+    def supports(self, action: str) -> bool:
+        return action in _HANDLERS
+
+
+def create(settings: DialectSettings) -> Dialect:
+    """The factory that the composition root looks up by version."""
+    return Dialect16(settings)

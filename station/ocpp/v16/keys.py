@@ -1,0 +1,206 @@
+"""The configuration keys of 1.6 (chapter 9) as a view on the device model. One row of `TABLE` per key.
+
+A key exists when its variable does (or when it is computed), so a station without an authorisation cache has no
+AuthorizationCacheEnabled, as chapter 9 asks of optional keys. Key names compare without case (CiString50Type).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from station.core.device_model import DeviceModel
+from station.core.measurands import split_phase
+from station.core.variables import Definition
+from station.ocpp.dialect import DialectSettings
+from station.ocpp.v16.metering import MEASURANDS
+
+FEATURE_PROFILES = ("Core", "RemoteTrigger")  # exact names: CSMSs look for them
+MAX_KEYS = 100
+"""GetConfigurationMaxKeys: what we promise; a longer request is answered all the same."""
+
+VALUE_LENGTH = 500  # CiString500Type
+
+_ROTATIONS = frozenset({"NotApplicable", "Unknown", "RST", "RTS", "SRT", "STR", "TRS", "TSR"})
+_BOOLEANS = frozenset({"true", "false"})
+_LISTS = frozenset({"MemberList", "SequenceList"})
+_INTEGER = re.compile(r"[0-9]{1,10}", re.ASCII)
+_FOLDED_MEASURANDS = frozenset(m.casefold() for m in MEASURANDS)
+
+Check = Callable[[str, DialectSettings], bool]
+Computed = Callable[[DeviceModel, DialectSettings], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One configuration key: a variable, or a value that the station computes (then it is read-only).
+
+    list_of: check of one member of a comma-separated list. read_only: even if the variable is not.
+    computed: used when there is no such variable; None from it: no such key.
+    """
+
+    name: str
+    component: str = ""
+    variable: str = ""
+    instance: str | None = None
+    list_of: Check | None = None
+    computed: Computed | None = None
+    read_only: bool = False
+
+    def definition(self, model: DeviceModel) -> Definition | None:
+        if not self.component:
+            return None
+        return model.find(self.component, self.variable, variable_instance=self.instance)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A key as this station has it. `value` None: never told (a credential). `definition` None: computed."""
+
+    key: Key
+    value: str | None
+    read_only: bool
+    definition: Definition | None
+
+
+def look_up(name: str, model: DeviceModel, settings: DialectSettings) -> Setting | None:
+    """The key of this name in any case; None when this station has no such key."""
+    key = _BY_NAME.get(name.casefold())
+    return None if key is None else _setting(key, model, settings)
+
+
+def all_settings(model: DeviceModel, settings: DialectSettings) -> Iterator[Setting]:
+    """Every key of this station, in the order of the table."""
+    for key in TABLE:
+        found = _setting(key, model, settings)
+        if found is not None:
+            yield found
+
+
+def wire_value(setting: Setting, text: str, settings: DialectSettings) -> str | None:
+    """The text to write into the variable for a value from the CSMS; None when it is no value of this key.
+
+    Limits of the variable are checked by the device model; here, only what 1.6 itself says.
+    """
+    definition = setting.definition
+    if definition is None:
+        return None
+    text = text.strip()
+    if definition.data_type == "boolean":
+        return text.lower() if text.lower() in _BOOLEANS else None
+    if definition.data_type in {"integer", "decimal"}:
+        # No key of chapter 9 may be negative; WebSocketPingInterval says so expressly.
+        return str(int(text)) if _INTEGER.fullmatch(text) else None
+    check = setting.key.list_of
+    if check is None and definition.data_type not in _LISTS:
+        return text
+    items = [item.strip() for item in text.split(",")] if text else []
+    if not all(items) or (check is not None and not all(check(item, settings) for item in items)):
+        return None
+    return ",".join(items)
+
+
+def _setting(key: Key, model: DeviceModel, settings: DialectSettings) -> Setting | None:
+    definition = key.definition(model)
+    if definition is None:
+        value = key.computed(model, settings) if key.computed is not None else None
+        return None if value is None else Setting(key, value, read_only=True, definition=None)
+    read_only = key.read_only or definition.constant or definition.mutability == "ReadOnly"
+    if definition.secret or definition.mutability == "WriteOnly":
+        return Setting(key, None, read_only=read_only, definition=definition)
+    return Setting(key, _shown(key, definition, model, settings), read_only=read_only, definition=definition)
+
+
+def _shown(key: Key, definition: Definition, model: DeviceModel, settings: DialectSettings) -> str:
+    """Value as 1.6 may see it: list members that it has no word for are left out, and it fits the field."""
+    value = model.value(definition.key) or ""
+    if key.list_of is None and definition.data_type not in _LISTS:
+        return value[:VALUE_LENGTH]
+    shown = ""
+    for item in filter(None, value.split(",")):
+        longer = f"{shown},{item}" if shown else item
+        if (key.list_of is None or key.list_of(item, settings)) and len(longer) <= VALUE_LENGTH:
+            shown = longer
+    return shown
+
+
+def _is_measurand(item: str, _settings: DialectSettings) -> bool:
+    """A measurand of 1.6, also with a phase ("Voltage.L1", 9.1.17). Whether we measure it, the variable says."""
+    return split_phase(item)[0].casefold() in _FOLDED_MEASURANDS
+
+
+def _is_rotation(item: str, settings: DialectSettings) -> bool:
+    """9.1.7: `connector.rotation`; 0 is the main meter."""
+    connector, _, rotation = item.partition(".")
+    return rotation in _ROTATIONS and connector in {"0", *map(str, settings.evses)}
+
+
+def _rotations(_model: DeviceModel, settings: DialectSettings) -> str | None:
+    return ",".join(f"{evse}.Unknown" for evse in settings.evses)[:VALUE_LENGTH]
+
+
+def _constant(value: Any) -> Computed:
+    return lambda _model, _settings: str(value)
+
+
+def _list_length(component: str, variable: str) -> Computed:
+    """The ...MaxLength key of a measurand list: every supported measurand once. None when anything may be listed."""
+
+    def computed(model: DeviceModel, settings: DialectSettings) -> str | None:
+        definition = model.find(component, variable)
+        known = [v for v in definition.values if _is_measurand(v, settings)] if definition is not None else []
+        return str(len(known)) if known else None
+
+    return computed
+
+
+TABLE: tuple[Key, ...] = (
+    # 9.1 Core
+    Key("AllowOfflineTxForUnknownId", "AuthCtrlr", "OfflineTxForUnknownIdEnabled"),
+    Key("AuthorizationCacheEnabled", "AuthCacheCtrlr", "Enabled"),
+    Key("AuthorizeRemoteTxRequests", "AuthCtrlr", "AuthorizeRemoteStart"),
+    Key("ClockAlignedDataInterval", "AlignedDataCtrlr", "Interval"),
+    Key("ConnectionTimeOut", "TxCtrlr", "EVConnectionTimeOut"),
+    Key(
+        "ConnectorPhaseRotation",
+        "OCPP16LegacyCtrlr",
+        "ConnectorPhaseRotation",
+        list_of=_is_rotation,
+        computed=_rotations,
+    ),
+    Key("ConnectorPhaseRotationMaxLength", computed=lambda _model, settings: str(len(settings.evses) + 1)),
+    Key("GetConfigurationMaxKeys", computed=_constant(MAX_KEYS)),
+    Key("HeartbeatInterval", "OCPPCommCtrlr", "HeartbeatInterval"),
+    Key("LocalAuthorizeOffline", "AuthCtrlr", "LocalAuthorizeOffline"),
+    Key("LocalPreAuthorize", "AuthCtrlr", "LocalPreAuthorize"),
+    Key("MaxEnergyOnInvalidId", "TxCtrlr", "MaxEnergyOnInvalidId"),
+    Key("MeterValuesAlignedData", "AlignedDataCtrlr", "Measurands", list_of=_is_measurand),
+    Key("MeterValuesAlignedDataMaxLength", computed=_list_length("AlignedDataCtrlr", "Measurands")),
+    Key("MeterValuesSampledData", "SampledDataCtrlr", "TxUpdatedMeasurands", list_of=_is_measurand),
+    Key("MeterValuesSampledDataMaxLength", computed=_list_length("SampledDataCtrlr", "TxUpdatedMeasurands")),
+    Key("MeterValueSampleInterval", "SampledDataCtrlr", "TxUpdatedInterval"),
+    Key("MessageTimeout", "OCPPCommCtrlr", "MessageTimeout", "Default"),
+    Key("MinimumStatusDuration", "OCPP16LegacyCtrlr", "MinimumStatusDuration"),
+    Key("NumberOfConnectors", computed=lambda _model, settings: str(len(settings.evses))),
+    Key("ResetRetries", "OCPPCommCtrlr", "ResetRetries"),
+    Key("StopTransactionOnEVSideDisconnect", "TxCtrlr", "StopTxOnEVSideDisconnect"),
+    Key("StopTransactionOnInvalidId", "TxCtrlr", "StopTxOnInvalidId"),
+    Key("StopTxnAlignedData", "AlignedDataCtrlr", "TxEndedMeasurands", list_of=_is_measurand),
+    Key("StopTxnAlignedDataMaxLength", computed=_list_length("AlignedDataCtrlr", "TxEndedMeasurands")),
+    Key("StopTxnSampledData", "SampledDataCtrlr", "TxEndedMeasurands", list_of=_is_measurand),
+    Key("StopTxnSampledDataMaxLength", computed=_list_length("SampledDataCtrlr", "TxEndedMeasurands")),
+    Key("SupportedFeatureProfiles", computed=_constant(",".join(FEATURE_PROFILES))),
+    Key("SupportedFeatureProfilesMaxLength", computed=_constant(len(FEATURE_PROFILES))),
+    Key("TransactionMessageAttempts", "OCPPCommCtrlr", "MessageAttempts", "TransactionEvent"),
+    Key("TransactionMessageRetryInterval", "OCPPCommCtrlr", "MessageAttemptInterval", "TransactionEvent"),
+    Key("UnlockConnectorOnEVSideDisconnect", "OCPPCommCtrlr", "UnlockOnEVSideDisconnect"),
+    Key("WebSocketPingInterval", "OCPPCommCtrlr", "WebSocketPingInterval"),
+    # Security whitepaper: the password is written only. A profile is not raised here before TLS can be proved.
+    Key("AuthorizationKey", "SecurityCtrlr", "BasicAuthPassword"),
+    Key("CpoName", "SecurityCtrlr", "OrganizationName"),
+    Key("SecurityProfile", "SecurityCtrlr", "SecurityProfile", read_only=True),
+)
+
+_BY_NAME = {key.name.casefold(): key for key in TABLE}

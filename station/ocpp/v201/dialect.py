@@ -1,0 +1,114 @@
+"""The 2.0.1 dialect: composes the functional blocks behind `station.ocpp.dialect.Dialect`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, assert_never
+
+from station.clock import Now
+from station.core.effects import ConnectorNotice, MeterNotice, NoticeBody
+from station.core.facts import Fact, SecurityFact, TxFact
+from station.core.types import IdToken, TokenInfo, TxPhase
+from station.ocpp.dialect import (
+    BootAnswer,
+    Call,
+    Dialect,
+    DialectSettings,
+    FactAnswer,
+    Frame,
+    Payload,
+    Rendered,
+    Services,
+)
+from station.ocpp.v201 import (
+    authorization,
+    availability,
+    data_transfer,
+    metering,
+    provisioning,
+    remote,
+    reports,
+    security,
+    transactions,
+    variables,
+)
+from station.ocpp.v201.fields import Handler
+
+HANDLERS: Mapping[str, Handler] = {
+    **provisioning.HANDLERS,
+    **variables.HANDLERS,
+    **reports.HANDLERS,
+    **authorization.HANDLERS,
+    **transactions.HANDLERS,
+    **remote.HANDLERS,
+    **availability.HANDLERS,
+    **data_transfer.HANDLERS,
+}
+
+
+class Dialect201:
+    """OCPP 2.0.1. Keeps nothing: a transaction carries its own id in this version, so facts need no context."""
+
+    version: str = "2.0.1"
+    subprotocol: str = "ocpp2.0.1"
+    handlers: Mapping[str, Handler] = HANDLERS
+
+    def __init__(self, settings: DialectSettings) -> None:
+        self._identity = settings.identity
+
+    def boot(self, reason: str) -> Frame:
+        return provisioning.boot(self._identity, reason)
+
+    def boot_answer(self, payload: Payload, now: Now) -> BootAnswer:
+        return provisioning.boot_answer(payload)
+
+    def heartbeat(self) -> Frame:
+        return availability.heartbeat()
+
+    def heartbeat_answer(self, payload: Payload) -> float | None:
+        return availability.heartbeat_answer(payload)
+
+    def ask(self, token: IdToken, services: Services) -> Frame:
+        return authorization.authorize(token)
+
+    def ask_answer(self, payload: Payload) -> TokenInfo:
+        return authorization.authorize_answer(payload)
+
+    def record(self, fact: Fact, context: Mapping[str, Any], now: Now, *, offline: bool) -> Rendered:
+        match fact:
+            case TxFact():
+                return Rendered(transactions.event(fact, now, offline=offline), context)
+            case SecurityFact():
+                return Rendered(security.event(fact, now), context)
+            case _:
+                assert_never(fact)
+
+    def record_answer(self, fact: Fact, context: Mapping[str, Any], payload: Payload) -> FactAnswer:
+        return FactAnswer(context, transactions.answer(fact, payload) if isinstance(fact, TxFact) else ())
+
+    def record_dropped(self, fact: Fact, context: Mapping[str, Any]) -> Mapping[str, Any]:
+        """E13.FR.04: dropped, and the next one goes on by itself."""
+        return context
+
+    def finished(self, fact: Fact, context: Mapping[str, Any]) -> bool:
+        return not isinstance(fact, TxFact) or fact.phase is TxPhase.ENDED
+
+    def notice(self, body: NoticeBody, services: Services) -> list[Frame]:
+        match body:
+            case ConnectorNotice():
+                return availability.notice(body, services.now())
+            case MeterNotice():
+                return metering.notice(body, services.now())
+            case _:
+                assert_never(body)
+
+    def handle(self, call: Call, services: Services) -> None:
+        self.handlers[call.action](call, services)
+
+    def supports(self, action: str) -> bool:
+        return action in self.handlers
+
+
+def create(settings: DialectSettings) -> Dialect:
+    """The dialect of one station."""
+    return Dialect201(settings)

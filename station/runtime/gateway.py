@@ -1,0 +1,349 @@
+"""The only way into the core, and the order in which its effects leave (LAW 2).
+
+For every event:
+ 1. outputs that restrict are handed to the board before anything else, and wait for nothing;
+ 2. rows and records go into one commit;
+ 3. when it is durable, and everything before it is: the reply, then records, questions and notices to the CSMS side, then outputs that
+    raise (if still the newest), then lamps, settings, jobs; a reboot comes last of all.
+
+A commit that fails is kept and tried again, in order, until the cause is gone; the core is told, so that no new session starts.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from station.clock import Clock, Now
+from station.core.device_model import DeviceModel
+from station.core.effects import (
+    Ask,
+    Cancel,
+    Effect,
+    Indicate,
+    Notice,
+    Output,
+    ReadMeter,
+    Reboot,
+    Record,
+    Refused,
+    Reply,
+    Save,
+    SettingChanged,
+    Start,
+)
+from station.core.events import ClockStepped, Event, Saved, SaveFailed
+from station.core.facts import SecurityFact, TxFact, to_json
+from station.core.station import Station
+from station.core.types import StopReason, Verdict
+from station.core.view import StationView
+from station.errors import StoreError
+from station.runtime.ports import Outlet
+from station.store.ops import AddRecord, Op, PutRow, StorePort
+
+log = logging.getLogger("station.gateway")
+
+COMMIT_RETRY_S = 5.0
+# Smaller steps are jitter of the round trip, not a wrong clock.
+CLOCK_TOLERANCE_S = 1.0
+FAILED_VERDICT = Verdict("Rejected", "InternalError", "the station cannot save")
+
+
+class TimerHandle(Protocol):
+    def cancel(self) -> None: ...
+
+
+class Scheduler(Protocol):
+    """The part of an event loop that the gateway needs; a scaled or virtual one does as well."""
+
+    def time(self) -> float: ...
+    def call_at(self, when: float, callback: Callable[[], object], /) -> TimerHandle: ...
+
+
+class Hands(Protocol):
+    """Who carries out what is not for the CSMS."""
+
+    def output(self, output: Output) -> None: ...
+    def read_meter(self, evse: int) -> None: ...
+    def indicate(self, effect: Indicate) -> None: ...
+    def start_job(self, effect: Start) -> None: ...
+    def cancel_job(self, effect: Cancel) -> None: ...
+    def reboot(self, reason: str) -> None: ...
+
+
+Listener = Callable[[Event | None, list[Effect], Now], None]
+
+
+class _Batch:
+    """Effects of one event on their way out."""
+
+    __slots__ = ("durable", "effects", "ops", "records")
+
+    def __init__(self, effects: list[Effect], ops: list[Op], records: list[tuple[int, TxFact | SecurityFact]]) -> None:
+        self.effects = effects
+        self.ops = ops
+        self.records = records
+        self.durable = not ops
+
+
+class Gateway:
+    """Owns the core. `clock.now()` must use the same monotonic time as `scheduler`."""
+
+    def __init__(
+        self, station: Station, store: StorePort, clock: Clock, scheduler: Scheduler, outlet: Outlet, hands: Hands
+    ) -> None:
+        self._station = station
+        self._store = store
+        self._clock = clock
+        self._scheduler = scheduler
+        self._outlet = outlet
+        self._hands = hands
+        self._inbox: deque[Event] = deque()
+        self._busy = False
+        self._pipeline: deque[_Batch] = deque()
+        self._failed: deque[_Batch] = deque()
+        self._replies: dict[int, Callable[[Verdict], None]] = {}
+        self._next_ref = 1
+        self._newest: dict[int, Output] = {}
+        self._requested: dict[int, Output] = {}
+        self._timer: TimerHandle | None = None
+        self._timer_at: float | None = None
+        self._retry: TimerHandle | None = None
+        self._listeners: list[Listener] = []
+        self._closed = False
+
+    # --- GatewayPort ----------------------------------------------------------------------------------------------------
+
+    @property
+    def model(self) -> DeviceModel:
+        return self._station.model
+
+    def view(self) -> StationView:
+        return self._station.view(self._clock.now())
+
+    def now(self) -> Now:
+        return self._clock.now()
+
+    def submit(self, event: Event) -> None:
+        """Handle `event` now, or right after the one being handled."""
+        self._inbox.append(event)
+        if not self._busy:
+            self._drain_inbox()
+
+    def command(self, make: Callable[[int], Event], done: Callable[[Verdict], None]) -> None:
+        ref = self._next_ref
+        self._next_ref += 1
+        self._replies[ref] = done
+        self.submit(make(ref))
+
+    def set_clock(self, wall: float) -> None:
+        was_trusted = self._clock.trusted
+        step = wall - self._clock.now().wall
+        if was_trusted and abs(step) < CLOCK_TOLERANCE_S:
+            return
+        self._clock.set_wall(wall)
+        self.submit(ClockStepped(step))
+
+    # --- life -----------------------------------------------------------------------------------------------------------
+
+    def listen(self, listener: Listener) -> None:
+        """Call `listener(event, effects, now)` after every turn (event None: timers). For displays and logs."""
+        self._listeners.append(listener)
+
+    def start(self, rows: Mapping[str, Mapping[str, Any]], cause: StopReason) -> None:
+        """Restore what was saved and begin. `cause`: see `Station.restore`."""
+        now = self._clock.now()
+        self._busy = True
+        self._process(None, self._station.restore(rows, now, cause), now)
+        self._busy = False
+        self._drain_inbox()
+
+    def close(self) -> None:
+        """No timers any more. Events are still handled, so that the end of a session in flight is not lost."""
+        self._closed = True
+        for timer in (self._timer, self._retry):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._retry = None
+
+    @property
+    def unsaved(self) -> int:
+        """How many turns wait for a commit that failed."""
+        return len(self._failed)
+
+    # --- turns ----------------------------------------------------------------------------------------------------------
+
+    def _drain_inbox(self) -> None:
+        self._busy = True
+        try:
+            while self._inbox:
+                event = self._inbox.popleft()
+                now = self._clock.now()
+                self._process(event, self._station.handle(event, now), now)
+        finally:
+            self._busy = False
+        self._arm()
+
+    def _arm(self) -> None:
+        """One timer for the core's next deadline."""
+        deadline = self._station.next_deadline()
+        if deadline == self._timer_at or self._closed:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._timer_at = deadline
+        if deadline is not None:
+            self._timer = self._scheduler.call_at(deadline, self._due)
+
+    def _due(self) -> None:
+        self._timer = None
+        self._timer_at = None
+        now = self._clock.now()
+        self._busy = True
+        try:
+            self._process(None, self._station.advance(now), now)
+        finally:
+            self._busy = False
+        self._drain_inbox()
+
+    def _process(self, event: Event | None, effects: list[Effect], now: Now) -> None:
+        self._restrict(effects)
+        ops: list[Op] = []
+        records: list[tuple[int, TxFact | SecurityFact]] = []
+        for effect in effects:
+            if isinstance(effect, Save):
+                ops.append(PutRow(effect.kind, effect.key, effect.value))
+            elif isinstance(effect, Record):
+                fact = effect.fact
+                record = self._store.next_record_id()
+                records.append((record, fact))
+                ops.append(AddRecord(record, to_json(fact), fact.tx_id if isinstance(fact, TxFact) else None))
+        for listener in self._listeners:
+            listener(event, effects, now)
+        batch = _Batch(effects, ops, records)
+        self._pipeline.append(batch)
+        if ops and self._failed:
+            self._fail(batch)  # order: nothing may overtake what could not be saved
+        elif ops:
+            self._store.commit(ops, lambda error: self._committed(batch, error))
+        self._flush()
+
+    def _restrict(self, effects: list[Effect]) -> None:
+        """LAW 2 (1). The newest output of a turn is the only one that counts."""
+        for effect in effects:
+            if isinstance(effect, Output):
+                self._newest[effect.evse] = effect
+            elif isinstance(effect, ReadMeter):
+                self._hands.read_meter(effect.evse)
+        for evse, output in self._newest.items():
+            if output is not self._requested.get(evse) and output.restricts(self._requested.get(evse)):
+                self._request(output)
+
+    def _request(self, output: Output) -> None:
+        self._requested[output.evse] = output
+        self._hands.output(output)
+
+    # --- commits --------------------------------------------------------------------------------------------------------
+
+    def _committed(self, batch: _Batch, error: StoreError | None) -> None:
+        """The store is done with a batch. What its release submits waits until the release is complete."""
+        if self._busy:
+            self._settle_commit(batch, error)
+            return
+        self._busy = True
+        try:
+            self._settle_commit(batch, error)
+        finally:
+            self._busy = False
+        self._drain_inbox()
+
+    def _settle_commit(self, batch: _Batch, error: StoreError | None) -> None:
+        if error is None:
+            batch.durable = True
+            if self._failed and batch is self._failed[0]:
+                self._failed.popleft()
+                self._resume()
+            self._flush()
+            return
+        if batch in self._failed:
+            self._again()
+            return
+        log.error("commit failed, kept and tried again: %s", error)
+        first = not self._failed
+        self._fail(batch)
+        if first:
+            self._again()
+            self.submit(SaveFailed(str(error)))
+
+    def _fail(self, batch: _Batch) -> None:
+        """Whoever waits for an answer must not wait for the disk; everything else of the batch stays in its place."""
+        self._failed.append(batch)
+        for effect in batch.effects:
+            if isinstance(effect, Reply):
+                self._reply(effect.ref, FAILED_VERDICT)
+
+    def _again(self) -> None:
+        if not self._closed:
+            self._retry = self._scheduler.call_at(self._scheduler.time() + COMMIT_RETRY_S, self._try_failed)
+
+    def _try_failed(self) -> None:
+        self._retry = None
+        if self._failed:
+            batch = self._failed[0]
+            self._store.commit(batch.ops, lambda error: self._committed(batch, error))
+
+    def _resume(self) -> None:
+        if self._failed:
+            self._try_failed()
+        else:
+            log.info("commits work again")
+            self.submit(Saved())
+
+    def _flush(self) -> None:
+        """Let out, in order, whatever is durable."""
+        while self._pipeline and self._pipeline[0].durable:
+            self._release(self._pipeline.popleft())
+
+    def _release(self, batch: _Batch) -> None:
+        for effect in batch.effects:
+            if isinstance(effect, Reply):
+                self._reply(effect.ref, effect.verdict)
+        for record, fact in batch.records:
+            self._outlet.record(record, fact)
+        reboots = [effect for effect in batch.effects if isinstance(effect, Reboot)]
+        for effect in batch.effects:
+            if isinstance(effect, Ask):
+                self._outlet.ask(effect)
+            elif isinstance(effect, Notice):
+                self._outlet.notice(effect.body)
+            elif isinstance(effect, SettingChanged):
+                self._outlet.setting_changed(effect.component, effect.variable)
+            else:
+                self._by_hand(effect)
+        for reboot in reboots:
+            self._hands.reboot(reboot.reason)
+
+    def _by_hand(self, effect: Effect) -> None:
+        """What the station itself carries out. Save, Record, Reply and ReadMeter were done before."""
+        match effect:
+            case Output():
+                if effect is self._newest.get(effect.evse) and effect is not self._requested.get(effect.evse):
+                    self._request(effect)
+            case Indicate():
+                self._hands.indicate(effect)
+            case Start():
+                self._hands.start_job(effect)
+            case Cancel():
+                self._hands.cancel_job(effect)
+            case Refused(evse=evse, reason=reason):
+                log.info("EVSE %s: refused: %s", "-" if evse is None else evse, reason)
+            case _:
+                pass
+
+    def _reply(self, ref: int, verdict: Verdict) -> None:
+        done = self._replies.pop(ref, None)
+        if done is not None:
+            done(verdict)

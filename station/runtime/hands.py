@@ -1,0 +1,178 @@
+"""The hands of the core: boards, meters, lamps and jobs, by EVSE number of the station.
+
+A board numbers its EVSEs from 1; the station gives them numbers of its own. Here, and only here, one becomes the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from hal.api import (
+    Board,
+    EvseUnit,
+    Fault,
+    FaultCode,
+    HalEvent,
+    Indicator,
+    Meter,
+    MeterRead,
+    PowerFailing,
+)
+from hal.errors import HalError
+from station.core.effects import Cancel, Indicate, Output, Start
+from station.core.events import Event, MeterFailed
+from station.runtime.jobs import Jobs
+from station.runtime.outputs import BoardOutputs
+
+log = logging.getLogger("station.hands")
+
+METER_TIMEOUT_S = 2.0
+OPEN_RETRY_FIRST_S = 1.0
+OPEN_RETRY_MOST_S = 60.0
+
+Submit = Callable[[Event], None]
+
+
+class BoardHost:
+    """One board at work: opened, kept open, translated, closed.
+
+    numbers: the board's EVSE number -> the station's.
+    """
+
+    def __init__(self, board: Board, numbers: Mapping[int, int], submit: Submit) -> None:
+        self._board = board
+        self._numbers = dict(numbers)
+        self._submit = submit
+        self.units: dict[int, EvseUnit] = {
+            numbers[unit.evse]: replace(unit, evse=numbers[unit.evse]) for unit in board.units if unit.evse in numbers
+        }
+        self.outputs = BoardOutputs(replace(board, units=tuple(self.units.values())), submit)
+        self._lost = False
+
+    async def run(self) -> None:
+        """Open the devices, then converge on outputs until cancelled. A board that does not answer is tried again."""
+        delay = OPEN_RETRY_FIRST_S
+        while not await self._open():
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, OPEN_RETRY_MOST_S)
+        await self.outputs.run()
+
+    async def _open(self) -> bool:
+        try:
+            for device in self._board.devices:
+                await device.start(self._take)
+        except HalError as error:
+            if not self._lost:
+                log.error("board %s cannot be opened, tried again: %s", self._board.name, error)
+                self._report(active=True, info=str(error))
+            self._lost = True
+            return False
+        if self._lost:
+            log.info("board %s answers", self._board.name)
+            self._report(active=False)
+            self._lost = False
+        return True
+
+    def _report(self, *, active: bool, info: str = "") -> None:
+        for evse in self.units:
+            self._submit(Fault(evse, FaultCode.INTERNAL_ERROR, active, info))
+
+    async def close(self) -> None:
+        """Leave the hardware safe."""
+        for device in reversed(self._board.devices):
+            try:
+                await device.close()
+            except HalError as error:
+                log.error("board %s: closing: %s", self._board.name, error)
+
+    def _take(self, event: HalEvent) -> None:
+        """An event of the board, with the station's number."""
+        if isinstance(event, PowerFailing) or event.evse is None or event.evse == 0:
+            self._submit(event)
+        elif event.evse in self._numbers:
+            self._submit(replace(event, evse=self._numbers[event.evse]))
+
+
+class StationHands:
+    """`Hands` of the gateway over all boards. `rebooted` is called with the reason when the core wants a restart."""
+
+    def __init__(
+        self, hosts: Iterable[BoardHost], submit: Submit, jobs: Jobs | None, rebooted: Callable[[str], None]
+    ) -> None:
+        self.hosts = tuple(hosts)
+        self._submit = submit
+        self._jobs = jobs
+        self._rebooted = rebooted
+        self._host_of = {evse: host for host in self.hosts for evse in host.units}
+        self._units = {evse: unit for host in self.hosts for evse, unit in host.units.items()}
+        self._reading: set[int] = set()
+        self._read_again: set[int] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def output(self, output: Output) -> None:
+        self._host_of[output.evse].outputs.want(output)
+
+    def read_meter(self, evse: int) -> None:
+        """Read soon. A reading asked for while one is on its way is read afresh after it: the asker wants what is true now."""
+        unit = self._units.get(evse)
+        if unit is None or unit.meter is None:
+            self._submit(MeterFailed(evse, "no meter"))
+        elif evse in self._reading:
+            self._read_again.add(evse)
+        else:
+            self._reading.add(evse)
+            self._spawn(self._read(evse, unit.meter))
+
+    async def _read(self, evse: int, meter: Meter) -> None:
+        event: Event
+        try:
+            async with asyncio.timeout(METER_TIMEOUT_S):
+                event = MeterRead(evse, await meter.read())
+        except HalError as error:
+            event = MeterFailed(evse, str(error))
+        except TimeoutError:
+            event = MeterFailed(evse, f"no answer in {METER_TIMEOUT_S:g} s")
+        self._reading.discard(evse)
+        self._submit(event)
+        if evse in self._read_again:
+            self._read_again.discard(evse)
+            self.read_meter(evse)
+
+    def indicate(self, effect: Indicate) -> None:
+        unit = self._units.get(effect.evse)
+        if unit is not None and unit.indicator is not None:
+            self._spawn(self._show(unit.indicator, effect))
+
+    async def _show(self, indicator: Indicator, effect: Indicate) -> None:
+        try:
+            await indicator.show(effect.lamp)
+        except HalError as error:
+            log.warning("EVSE %d: lamp: %s", effect.evse, error)
+
+    def start_job(self, effect: Start) -> None:
+        if self._jobs is None:
+            log.error("job %s (%s) cannot run: this station runs no jobs", effect.job, effect.kind)
+            return
+        self._jobs.start(effect.job, effect.kind, effect.arguments)
+
+    def cancel_job(self, effect: Cancel) -> None:
+        if self._jobs is not None:
+            self._jobs.cancel(effect.job)
+
+    def reboot(self, reason: str) -> None:
+        self._rebooted(reason)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Let readings under way finish or be cancelled."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,0 +1,92 @@
+"""Outputs are levels, not commands: one task per board converges on the newest level of each EVSE (LAW 2).
+
+An older pending level is void. So a late commit can never switch on what a fault has just switched off.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from hal.api import Board, EvseUnit, Fault, FaultCode, PilotSignal
+from hal.errors import HalError
+from station.core.effects import Output
+from station.core.events import Event
+
+log = logging.getLogger("station.outputs")
+
+RETRY_FIRST_S = 0.5
+RETRY_MOST_S = 30.0
+
+
+class BoardOutputs:
+    """Drives the EVSEs of one board. `submit` takes the faults that a board which does not obey causes."""
+
+    def __init__(self, board: Board, submit: Callable[[Event], None]) -> None:
+        self._board = board
+        self._submit = submit
+        self._units: dict[int, EvseUnit] = {unit.evse: unit for unit in board.units}
+        self._wanted: dict[int, Output] = {}
+        self._applied: dict[int, Output] = {}
+        self._failing: set[int] = set()
+        self._changed = asyncio.Event()
+
+    def want(self, output: Output) -> None:
+        """Make `output` the level to converge on; returns at once."""
+        self._wanted[output.evse] = output
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Converge until cancelled."""
+        delay = RETRY_FIRST_S
+        while True:
+            if await self._converge():
+                delay = RETRY_FIRST_S
+                await self._changed.wait()
+            else:
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, RETRY_MOST_S)
+            self._changed.clear()
+
+    async def _converge(self) -> bool:
+        """One pass over every EVSE that is not at its level; False when one failed and must be retried."""
+        good = True
+        for evse, unit in self._units.items():
+            while (wanted := self._wanted.get(evse)) is not None and wanted != self._applied.get(evse):
+                try:
+                    await self._apply(unit, wanted, self._applied.get(evse))
+                except HalError as error:
+                    self._failed(evse, error)
+                    good = False
+                    break
+                self._applied[evse] = wanted
+                self._obeys(evse)
+        return good
+
+    async def _apply(self, unit: EvseUnit, wanted: Output, before: Output | None) -> None:
+        """Whatever restricts goes first, whatever raises goes last; between steps a newer level may take over."""
+        if not wanted.permit and (before is None or before.permit):
+            await unit.power.permit(False, wanted.phases)
+        signal = (wanted.pilot, wanted.current_a if wanted.pilot is PilotSignal.PWM else 0.0)
+        if before is None or signal != (before.pilot, before.current_a if before.pilot is PilotSignal.PWM else 0.0):
+            await unit.pilot.signal(*signal)
+        if unit.lock is not None and (before is None or before.locked != wanted.locked):
+            await unit.lock.set_locked(wanted.locked)
+        if wanted.permit and (before is None or not before.permit or before.phases != wanted.phases):
+            if self._wanted.get(unit.evse) is not wanted:
+                return  # a newer level is here: this permission is void
+            await unit.power.permit(True, wanted.phases)
+
+    def _failed(self, evse: int, error: HalError) -> None:
+        self._applied.pop(evse, None)  # nobody knows what the board did of it: start from nothing
+        if evse not in self._failing:
+            self._failing.add(evse)
+            log.error("EVSE %d: board %s does not obey: %s", evse, self._board.name, error)
+            self._submit(Fault(evse, FaultCode.INTERNAL_ERROR, True, f"board: {error}"))
+
+    def _obeys(self, evse: int) -> None:
+        if evse in self._failing:
+            self._failing.discard(evse)
+            log.info("EVSE %d: board %s obeys again", evse, self._board.name)
+            self._submit(Fault(evse, FaultCode.INTERNAL_ERROR, False))
