@@ -16,7 +16,7 @@ from typing import Any
 
 from station.config_check import Claims, DriverCheck, check_all
 from station.config_fields import Flag, Integer, IntegerList, Number, Text, WordList, setting
-from station.config_read import read_boards, read_list, read_table, read_variables
+from station.config_read import read_boards, read_list, read_table, read_variables, unknown
 from station.config_toml import Key, Report, read_toml
 from station.errors import ConfigError
 
@@ -38,6 +38,7 @@ VERSIONS = ("2.0.1", "1.6")
 # identifierString of 2.0.1 part 4, and what SteVe allows.
 IDENTITY = r"[A-Za-z0-9*\-_=:+|@.#]+"
 FILE = Text(4096)
+SECTIONS = ("station", "csms", "store", "board", "evse", "limits", "variables", "log", "clock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +104,7 @@ class CsmsSettings:
         default=None,
         example="/etc/pilotwire/station.key",
     )
-    verify_hostname: bool = setting(
-        Flag(), "Whether the CSMS's certificate must name the host of `url`.", default=True
-    )
+    verify_hostname: bool = setting(Flag(), "Whether the CSMS's certificate must name the host of `url`.", default=True)
     local_address: str | None = setting(
         Text(64), "IP address to connect from; without it the system chooses.", default=None, example="192.0.2.10"
     )
@@ -162,7 +161,9 @@ class BoardSettings:
     """
 
     driver: str = setting(
-        Text(64, r"[A-Za-z0-9_.-]+", "a driver's name"), "Name of the driver; `station check` lists them.", example="sim"
+        Text(64, r"[A-Za-z0-9_.-]+", "a driver's name"),
+        "Name of the driver; `station check` lists them.",
+        example="sim",
     )
     evses: tuple[int, ...] = setting(
         IntegerList(1, 64), "Numbers that the board's EVSEs have in this station, in the board's order.", example=[1, 2]
@@ -178,9 +179,7 @@ class EvseSettings:
     max_a: float | None = setting(
         Number(6, 1000, "A per phase"), "Most that the wiring allows.", default=None, example=16.0
     )
-    phases: int | None = setting(
-        Integer(1, 3, (1, 3)), "Phases that the EVSE is wired to.", default=None, example=3
-    )
+    phases: int | None = setting(Integer(1, 3, (1, 3)), "Phases that the EVSE is wired to.", default=None, example=3)
     voltage_v: float | None = setting(
         Number(90, 1500, "V"), "Nominal voltage, phase to neutral.", default=None, example=230.0
     )
@@ -206,7 +205,9 @@ class LogSettings:
     """What is written to standard error."""
 
     level: str = setting(
-        Text(choices=("DEBUG", "INFO", "WARNING", "ERROR")), "The least important messages that are written.", default="INFO"
+        Text(choices=("DEBUG", "INFO", "WARNING", "ERROR")),
+        "The least important messages that are written.",
+        default="INFO",
     )
     format: str = setting(Text(choices=("text", "json")), "Lines for people or for machines.", default="text")
 
@@ -291,19 +292,10 @@ def parse(
         "evses": read_list(EvseSettings, data, "evse", report),
         "variables": read_variables(data, report),
     }
-    report_unknown_sections(data, report)
+    for name in data:
+        if name not in SECTIONS:
+            unknown(name, SECTIONS, (name,), report)
     check_all(sections, base or Path.cwd(), report, driver_check=driver_check, claims=claims, environ=environ)
     if report.problems:
         raise ConfigError(report.problems)
     return Settings(**sections, warnings=tuple(report.warnings))
-
-
-SECTIONS = ("station", "csms", "store", "board", "evse", "limits", "variables", "log", "clock")
-
-
-def report_unknown_sections(data: Mapping[str, Any], report: Report) -> None:
-    from station.config_read import unknown
-
-    for name in data:
-        if name not in SECTIONS:
-            unknown(name, SECTIONS, (name,), report)

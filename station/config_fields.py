@@ -167,9 +167,7 @@ class IntegerList:
         return numbers
 
 
-def setting(
-    kind: Kind, doc: str, *, default: Any = MISSING, example: object = None, secret: bool = False
-) -> Any:
+def setting(kind: Kind, doc: str, *, default: Any = MISSING, example: object = None, secret: bool = False) -> Any:
     """A dataclass field with what reading and documenting it takes. Without a default it must be given.
 
     example: shown in the example file where there is no default. secret: never shown in messages, repr or logs.

@@ -28,6 +28,7 @@ from station.ocpp.registration import ACCEPTED, BackOff, Registration
 from station.ocpp.saving import Saver
 from station.ocpp.services import DataTransfers, StationServices
 from station.ocpp.variables import CommVariables
+from station.ocpp.versions import VersionChoice
 from station.ocpp.wirelog import FrameListener, WireLog
 from station.runtime.ports import GatewayPort
 from station.store.ops import StorePort
@@ -109,9 +110,10 @@ class OcppClient:
             self.records, self.services, policy=variables.retry_policy, hold_s=variables.status_duration_s
         )
         self.services.attach(self.delivery)
+        self._versions = VersionChoice(lambda: tuple(settings.link.subprotocols()), self.records, self._resolve)
         self._link_settings = replace(
             settings.link,
-            subprotocols=self.subprotocols,
+            subprotocols=self._versions.offer,
             ping_interval=variables.ping_s,
             back_off=lambda: variables.back_off(settings.link.back_off()),
         )
@@ -121,8 +123,6 @@ class OcppClient:
         self._talk: Conversation | None = None
         self._reason = "PowerUp"
         self._running = False
-        self._restricted = False
-        self._free_version: str | None = None
         self._switching = False
         self._online = False
         self._offline_since: float | None = None
@@ -156,8 +156,7 @@ class OcppClient:
     async def stop(self) -> None:
         """Close the link, save what was learnt. Idempotent."""
         await self._link.close()
-        self._saver.save(self._gateway.now())
-        self._saver.close()
+        await self._saver.close(self._gateway.now())
         self._running = False
         if self._timer is not None:
             self._timer.cancel()
@@ -233,11 +232,16 @@ class OcppClient:
         if dialect is None:
             self._link.reconnect(f"the CSMS chose {subprotocol}, which nobody here speaks")
             return
+        verdict = self._versions.opened(version)
+        if verdict.reconnect is not None:
+            self._link.reconnect(verdict.reconnect, at_once=True)
+            return
         now = self._gateway.now()
+        if verdict.abandon is not None:
+            why = f"the CSMS speaks OCPP {version} and no longer {verdict.abandon}"
+            self.records.abandon(verdict.abandon, why, now)
         self._talk = Conversation(self, dialect, self._link.send, self._ids)
         self._switching = False
-        if not self._restricted:
-            self._free_version = version
         self.registration.connected(now, afresh=self._last_version not in (None, version))
         self._last_version = version
         self.delivery.connected(dialect)
@@ -360,17 +364,10 @@ class OcppClient:
 
     def _change_version(self, version: str) -> None:
         """Nothing is being sent: is this connection still the right one for what has to be told?"""
-        if not self._online or self._switching:
-            return
-        needed = self.records.blocked_by(version)
-        if needed is not None:
+        why = self._versions.wrong(version) if self._online and not self._switching else None
+        if why is not None:
             self._switching = True
-            self._link.reconnect(f"the oldest records are in OCPP {needed}", at_once=True)
-        elif self._free_version == version or not self._restricted:
-            return  # what we speak is what the CSMS chooses of all that is configured
-        elif not self.records.pinned_versions() and not len(self.records):
-            self._switching = True
-            self._link.reconnect(f"every transaction in OCPP {version} is finished", at_once=True)
+            self._link.reconnect(why, at_once=True)
 
     def _arm(self, now: Now) -> None:
         """One timer for everything; one that fires too early does no harm and is cheaper than a new one per message."""
@@ -395,17 +392,6 @@ class OcppClient:
         self._wake()
 
     # --- settings ------------------------------------------------------------------------------------------------
-
-    def subprotocols(self) -> tuple[str, ...]:
-        """What to offer at the next attempt: only the pinned version while a transaction must be finished in it."""
-        configured = tuple(self._settings.link.subprotocols())
-        pinned = tuple(
-            dialect.subprotocol
-            for dialect in map(self._resolve, sorted(self.records.pinned_versions()))
-            if dialect is not None
-        )
-        self._restricted = bool(pinned) and pinned != configured
-        return pinned or configured
 
     def _resolve(self, version: str) -> Dialect | None:
         """The dialect of a version, made at its first use; None when this program has none."""

@@ -17,7 +17,7 @@ _log = logging.getLogger("station.ocpp")
 class Saver:
     """retry_s: pause before a failed commit is tried again. wake: called when a commit has changed what may be sent."""
 
-    __slots__ = ("_closed", "_delivery", "_extra", "_retry_s", "_store", "_timer", "_wake")
+    __slots__ = ("_closed", "_closing", "_delivery", "_extra", "_open", "_retry_s", "_store", "_timer", "_wake")
 
     def __init__(
         self,
@@ -33,7 +33,9 @@ class Saver:
         self._wake = wake
         self._extra = extra
         self._timer: asyncio.TimerHandle | None = None
+        self._open = False  # a commit is on its way
         self._closed = False
+        self._closing: asyncio.Future[None] | None = None
 
     def save(self, now: Now) -> None:
         """Commit what is owed. With a store that commits at once, go on until nothing is owed."""
@@ -44,12 +46,18 @@ class Saver:
             if not self._commit(ops):
                 return
 
-    def close(self) -> None:
-        """No further attempts; what is not saved is owed again after the next start (it will be sent again)."""
+    async def close(self, now: Now) -> None:
+        """Save what is still owed and wait for it. What the disk refuses is owed again after the next start."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+            return
+        self.save(now)
+        while self._open:
+            self._closing = asyncio.get_running_loop().create_future()
+            await self._closing
+            self.save(now)
 
     def _commit(self, ops: tuple[Op, ...]) -> bool:
         """True when the ops are durable already."""
@@ -58,6 +66,9 @@ class Saver:
 
         def done(error: StoreError | None) -> None:
             outcome.append(error)
+            self._open = False
+            if self._closing is not None and not self._closing.done():
+                self._closing.set_result(None)
             if error is not None:
                 self._failed(error, ops)
                 return
@@ -67,6 +78,7 @@ class Saver:
 
         self._store.commit(ops, done)
         inline = False
+        self._open = not outcome
         return outcome == [None]
 
     def _failed(self, error: StoreError, ops: tuple[Op, ...]) -> None:

@@ -22,11 +22,14 @@ def connect(
     on_disk = isinstance(file, Path)
     # psow=0: do not trust that the neighbours of bytes being written survive a power cut, on an SD card they may not.
     name = f"{file.as_uri()}?psow=0" if isinstance(file, Path) else MEMORY
+    steps = migrations or migrate.load()
     connection: sqlite3.Connection | None = None
     try:
         connection = sqlite3.connect(name, uri=on_disk, isolation_level=None, check_same_thread=False, timeout=0.3)
         if on_disk:
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # and no shared-memory file beside the database
+            # Before anything is written: somebody else's file stays as it is.
+            migrate.check_ours(connection, steps[-1].version, str(file))
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA journal_size_limit = 4194304")
@@ -35,7 +38,7 @@ def connect(
         connection.execute("PRAGMA cache_size = -512")
         if check:
             _check(connection, file)
-        migrate.migrate(connection, migrations or migrate.load(), file if isinstance(file, Path) else None, str(file))
+        migrate.migrate(connection, steps, file if isinstance(file, Path) else None)
         if check:
             _check_texts(connection, file)
         return connection

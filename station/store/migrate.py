@@ -33,14 +33,9 @@ def load(folder: Path = _FOLDER) -> tuple[Migration, ...]:
     return tuple(Migration(number, file.read_text(encoding="utf-8")) for number, file in found)
 
 
-def migrate(connection: sqlite3.Connection, migrations: tuple[Migration, ...], file: Path | None, shown: str) -> None:
-    """Bring the database to the newest version. `file` None: in memory, no backup. `shown`: its name in messages.
-
-    Raises StoreError for a database that is not ours or newer than we are, sqlite3.Error when a step fails (nothing
-    of it stays).
-    """
+def check_ours(connection: sqlite3.Connection, newest: int, shown: str) -> None:
+    """Raise StoreError for a database that is not ours or newer than we are; only reads. `shown`: its name."""
     version = _pragma(connection, "user_version")
-    newest = migrations[-1].version
     if _pragma(connection, "application_id") != APPLICATION_ID and (version or _has_tables(connection)):
         raise StoreError(f"{shown}: this is some other program's database; give the station a file of its own")
     if version > newest:
@@ -49,6 +44,15 @@ def migrate(connection: sqlite3.Connection, migrations: tuple[Migration, ...], f
             f"program again, or put back the copy {backup_name(shown, newest)} if there is one (what was recorded "
             f"since is not in it)"
         )
+
+
+def migrate(connection: sqlite3.Connection, migrations: tuple[Migration, ...], file: Path | None) -> None:
+    """Bring a database that passed `check_ours` to the newest version. `file` None: in memory, no backup.
+
+    Raises sqlite3.Error when a step fails (nothing of it stays), OSError when there can be no copy.
+    """
+    version = _pragma(connection, "user_version")
+    newest = migrations[-1].version
     if 0 < version < newest and file is not None:
         _backup(connection, Path(backup_name(str(file), version)))
     for step in migrations[version:]:

@@ -144,7 +144,8 @@ def _salvage(source: Path, target: Path, now_wall: float) -> tuple[dict[str, int
     incomplete: list[str] = []
     try:
         new.execute("BEGIN IMMEDIATE")
-        for table, columns in _TABLES.items():
+        for table, wanted in _TABLES.items():
+            columns = _columns_of(old, table, wanted)
             reader = _Reader(old, table, columns)
             saved[table], refused = 0, False
             for row in reader.rows():
@@ -165,8 +166,17 @@ def _salvage(source: Path, target: Path, now_wall: float) -> tuple[dict[str, int
     return saved, tuple(incomplete)
 
 
+def _columns_of(old: sqlite3.Connection, table: str, wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """Those that the damaged file has: it may be of an earlier version. All, where that cannot be read."""
+    try:
+        have = {row[1] for row in old.execute(f"PRAGMA table_info({table})")}
+    except sqlite3.Error:
+        return wanted
+    return tuple(name for name in wanted if name in have) or wanted
+
+
 def _is_whole(table: str, columns: Sequence[str], row: Row) -> bool:
-    values = (row[columns.index(name)] for name in JSON_COLUMNS.get(table, ()))
+    values = (row[columns.index(name)] for name in JSON_COLUMNS.get(table, ()) if name in columns)
     return all(value is None or (isinstance(value, str) and is_json(value)) for value in values)
 
 

@@ -7,6 +7,8 @@ the next ones work again as soon as the cause is gone.
 from __future__ import annotations
 
 import asyncio
+import atexit
+import contextlib
 import logging
 import queue
 import sqlite3
@@ -146,9 +148,15 @@ class SqliteStore:
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        # Not a daemon: an interpreter that exits waits for what was asked to be saved.
-        self._thread = threading.Thread(target=self._work, name="store")
+        # A daemon, so that a program that crashes without `close` can end; what was asked to be saved is, before it does.
+        self._thread = threading.Thread(target=self._work, name="store", daemon=True)
         self._thread.start()
+        atexit.register(self._drain)
+
+    def _drain(self) -> None:
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join()
 
     @property
     def boot(self) -> int:
@@ -208,9 +216,8 @@ class SqliteStore:
         if self._closed:
             return
         self._closed = True
-        if self._thread is not None:
-            self._queue.put(None)
-            self._thread.join()
+        self._drain()
+        atexit.unregister(self._drain)
         try:
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
@@ -260,7 +267,7 @@ class SqliteStore:
         if not results or self._loop is None:
             return
         self._finished.extend(results)
-        if not self._loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # the loop was closed before us: `close` tells them
             self._loop.call_soon_threadsafe(self._deliver)
 
     def _deliver(self) -> None:

@@ -584,6 +584,22 @@ def test_a_restart_in_a_pinned_version_moves_on_by_itself() -> None:
     play(scene, "ocpp1.6", offered=BOTH)
 
 
+async def test_what_was_answered_is_saved_before_the_end() -> None:
+    """With the store's own thread and on the real loop."""
+    world = World(("ocpp2.0.1",))
+    world.store.inner.close()
+    world.store.inner = SqliteStore.open(":memory:", threaded=True, now_wall=lambda: 0.0)
+    await world.open()
+    for seq in range(20):
+        world.gateway.record(tx_fact(seq))
+    await world.csms.heard("TransactionEvent", 20)
+    await world.csms.until(lambda: not world.client.records.queued() or world.csms.news.set())
+    await world.client.stop()
+    assert not world.store.records()
+    assert [e["seqNo"] for e in world.csms.calls("TransactionEvent")] == list(range(20))
+    await world.close()
+
+
 def test_an_operator_gives_a_version_up() -> None:
     async def scene(world: World) -> None:
         csms = world.csms
@@ -593,11 +609,52 @@ def test_an_operator_gives_a_version_up() -> None:
         await csms.heard("StartTransaction")
         csms.speak("ocpp2.0.1")
         await world.drop()
-        assert world.client.subprotocols() == ("ocpp1.6",)
+        assert world.client.records.pinned_versions() == {"1.6"}
         assert world.client.abandon("1.6") == 1
         await csms.heard("BootNotification", 2)
         assert world.client.version == "2.0.1"
         assert [letter.why for letter in world.store.dead_letters()] == ["given up by the operator: OCPP 1.6"]
+
+    play(scene, "ocpp1.6", offered=BOTH)
+
+
+def test_a_csms_that_speaks_a_version_no_more_does_not_keep_the_station_offline() -> None:
+    async def scene(world: World) -> None:
+        csms = world.csms
+        csms.answers["StartTransaction"] = None
+        await csms.heard("BootNotification")
+        world.gateway.record(tx_fact(0, TxPhase.STARTED))
+        await csms.heard("StartTransaction")
+        csms.speak("ocpp2.0.1")
+        await world.drop()
+        await csms.until(lambda: len(csms.calls("BootNotification")) == 2, 100_000)
+        assert world.client.version == "2.0.1"
+        (letter,) = world.store.dead_letters()
+        assert letter.why == "the CSMS speaks OCPP 2.0.1 and no longer 1.6"
+        world.gateway.record(tx_fact(1, TxPhase.ENDED))
+        world.gateway.record(tx_fact(0, TxPhase.STARTED, "T2"))
+        assert (await csms.heard("TransactionEvent"))["transactionInfo"]["transactionId"] == "T2"
+        assert len(world.store.dead_letters()) == 2
+
+    play(scene, "ocpp1.6", offered=BOTH)
+
+
+@pytest.mark.parametrize("away", [3_600, 86_400, 86_400 + 330])
+def test_a_csms_that_was_away_for_long_still_gets_the_pinned_version(away: float) -> None:
+    async def scene(world: World) -> None:
+        csms = world.csms
+        csms.answers["StartTransaction"] = [None, {"transactionId": 7, "idTagInfo": {"status": "Accepted"}}]
+        await csms.heard("BootNotification")
+        world.gateway.record(tx_fact(0, TxPhase.STARTED))
+        await csms.heard("StartTransaction")
+        csms.speak("nonsense")
+        await world.drop()
+        await asyncio.sleep(away)
+        csms.speak(*BOTH)
+        await csms.heard("StartTransaction", 2)
+        assert world.client.version == "1.6"
+        assert csms.calls("StartTransaction")[0] == csms.calls("StartTransaction")[1]
+        assert not world.store.dead_letters()
 
     play(scene, "ocpp1.6", offered=BOTH)
 

@@ -57,8 +57,10 @@ def test_somebody_elses_database_is_refused(tmp_path: Path) -> None:
     foreign = sqlite3.connect(tmp_path / "s.db")
     foreign.execute("CREATE TABLE theirs (x)")
     foreign.close()
+    before = (tmp_path / "s.db").read_bytes()
     with pytest.raises(StoreError, match="some other program"):
         connect(tmp_path / "s.db")
+    assert (tmp_path / "s.db").read_bytes() == before
 
 
 def test_gaps_in_the_numbers_are_a_broken_installation(tmp_path: Path) -> None:

@@ -198,6 +198,26 @@ async def test_a_callback_that_raises_does_not_silence_the_others(tmp_path: Path
     store.close()
 
 
+def test_a_program_that_ends_without_closing_ends_and_saves(tmp_path: Path) -> None:
+    program = (
+        "import asyncio, sys\n"
+        "from station.store.ops import PutRow\n"
+        "from station.store.sqlite import SqliteStore\n"
+        "async def main():\n"
+        "    store = SqliteStore.open(sys.argv[1], threaded=True, now_wall=lambda: 0.0)\n"
+        "    for n in range(50): store.commit([PutRow('a', str(n), {})], lambda error: None)\n"
+        "    raise SystemExit(3)\n"
+        "asyncio.run(main())"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "s.db"], capture_output=True, text=True, timeout=20
+    )
+    assert (ended.returncode, ended.stderr) == (3, "")
+    store = open_store(tmp_path / "s.db")
+    assert len(store.rows()["a"]) == 50
+    store.close()
+
+
 def test_a_second_process_is_refused_by_name(tmp_path: Path) -> None:
     file = tmp_path / "s.db"
     store = open_store(file)

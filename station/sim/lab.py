@@ -1,0 +1,407 @@
+"""A station on a bench: simulated board and cars, an embedded or a foreign CSMS, and everything that people do to a station.
+
+With the embedded CSMS the whole bench lives on a `VirtualLoop` (as fast as it can, or paced); towards a foreign one link and TLS keep
+real time and only core and physics are scaled (LAW 3). Terminal view, scenarios and tests all act through a `Lab`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import tempfile
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hal.api import Board, FaultCode, TokenKind
+from hal.sim.board import SimBoard, build
+from hal.sim.car import Car
+from hal.sim.car_settings import CarSettings
+from hal.sim.world import World
+from station.app import EvseSetup, StationApp, StationSetup, Surroundings
+from station.clock import Clock, Now
+from station.core.effects import Effect
+from station.core.events import Event
+from station.core.view import StationView
+from station.errors import StationError
+from station.ocpp.link import Link, LinkHooks
+from station.ocpp.link_settings import LinkSettings
+from station.sim.csms import EmbeddedCsms, Token
+from station.sim.loop import DEFAULT_WALL, ScaledScheduler, VirtualLoop
+from station.sim.loop import run as run_virtual
+from station.sim.memory import MemoryLink, MemoryNetwork
+from station.store.ops import StorePort
+from station.store.sqlite import SqliteStore
+
+log = logging.getLogger("station.lab")
+
+T = TypeVar("T")
+BOARD = "sim"
+KNOWN_TOKENS = ("04A1B2C3", "0BADCAFE", "DEADBEEF")
+FrameListener = Callable[[float, str, str, str | None, str], None]
+"""(wall time, direction, masked text, action, verdict)."""
+TurnListener = Callable[[Event | None, list[Effect], Now], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LabSettings:
+    """What stands on the bench.
+
+    versions: OCPP versions to offer, best first. csms_url: a foreign CSMS, None for the embedded one. speed: seconds of simulated time
+    per second, None for as fast as possible (embedded only). seed: the same seed gives the same run. folder: where the database
+    lives; None for a temporary one. board: settings of the simulated board.
+    """
+
+    versions: tuple[str, ...] = ("2.0.1",)
+    csms_url: str | None = None
+    identity: str = "PILOT-1"
+    password: str | None = field(default=None, repr=False)
+    evses: int = 2
+    speed: float | None = None
+    seed: str = "1"
+    folder: Path | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    tokens: tuple[Token | str, ...] = KNOWN_TOKENS
+    board: Mapping[str, object] = field(default_factory=lambda: {"report_soc": True})
+    meter_poll_s: float = 5.0
+    trust_clock: bool = True
+    csms_fast: bool = False
+
+
+class _Switch:
+    """A link with a plug that can be pulled."""
+
+    def __init__(self, settings: LinkSettings, hooks: LinkHooks, rng: random.Random, *, connected: bool) -> None:
+        self._settings = settings
+        self._hooks = hooks
+        self._rng = rng
+        self._link: Link | None = None
+        self._connected = connected
+        self._open = False
+        self._started = False
+
+    def _make(self) -> Link:
+        self._link = Link(self._settings, self, self._rng)
+        return self._link
+
+    def configure(self, settings: LinkSettings) -> None:
+        self._settings = settings
+        if self._link is not None:
+            self._link.configure(settings)
+
+    def start(self) -> None:
+        self._started = True
+        if self._connected:
+            self._make().start()
+
+    async def run(self) -> None:
+        self._started = True
+        await self._make().run()
+
+    def send(self, text: str) -> bool:
+        return self._link.send(text) if self._link is not None else False
+
+    def reconnect(self, reason: str, *, at_once: bool = False) -> None:
+        if self._link is not None:
+            self._link.reconnect(reason, at_once=at_once)
+
+    def ping_interval_changed(self) -> None:
+        if self._link is not None:
+            self._link.ping_interval_changed()
+
+    async def close(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            await link.close()
+
+    async def pull(self) -> None:
+        """Offline, as if somebody had pulled the network cable."""
+        self._connected = False
+        await self.close()
+        if self._open:
+            self.on_closed("the network cable is unplugged")
+
+    def push(self) -> None:
+        self._connected = True
+        if self._started and self._link is None:
+            self._make().start()
+
+    def on_open(self, subprotocol: str) -> None:
+        self._open = True
+        self._hooks.on_open(subprotocol)
+
+    def on_text(self, text: str) -> None:
+        self._hooks.on_text(text)
+
+    def on_closed(self, reason: str) -> None:
+        if self._open:
+            self._open = False
+            self._hooks.on_closed(reason)
+
+
+class Lab:
+    """One station on the bench. `async with Lab(settings) as lab`, on the loop that `run_lab` chooses."""
+
+    def __init__(self, settings: LabSettings) -> None:
+        self.settings = settings
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        loop = asyncio.get_running_loop()
+        if settings.csms_url is None:
+            if not isinstance(loop, VirtualLoop):
+                raise StationError("the embedded CSMS in memory needs the virtual loop: use run_lab")
+            self.scheduler: VirtualLoop | ScaledScheduler = loop
+            self.clock = loop.clock()
+        else:
+            self.scheduler = ScaledScheduler(loop, settings.speed or 1.0)
+            self.clock = Clock(self.scheduler.time)
+        self.network = MemoryNetwork()
+        self.csms: EmbeddedCsms | None = None
+        if settings.csms_url is None:
+            self.csms = EmbeddedCsms(
+                settings.tokens,
+                network=self.network,
+                clock=self.clock,
+                subprotocols=tuple(f"ocpp{version}" for version in settings.versions),
+                fast=settings.csms_fast,
+            )
+        world = World(self.scheduler.time, self.scheduler)
+        self.board: SimBoard = build(
+            {"name": BOARD, "evses": settings.evses, **settings.board},
+            world,
+            rng=random.Random(f"{settings.seed}/board"),
+        )
+        self.world = world
+        self.app: StationApp | None = None
+        self.boots = 0
+        self._host_boots = 1
+        self._online = True
+        self._switch: _Switch | None = None
+        self._frames: list[FrameListener] = []
+        self._turns: list[TurnListener] = []
+        self._keeper: asyncio.Task[None] | None = None
+
+    # --- life -----------------------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Lab:
+        if self.settings.folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="pilotwire-")
+        if self.csms is not None:
+            await self.csms.start()
+        await self._boot()
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self._stop_keeper()
+        if self.app is not None:
+            await self.app.stop()
+            self.app = None
+        if self.csms is not None:
+            await self.csms.stop()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    @property
+    def database(self) -> Path:
+        """The station's database file."""
+        folder = self.settings.folder or Path(self._folder.name if self._folder else ".")
+        return folder / "station.db"
+
+    async def _boot(self) -> None:
+        self.app = StationApp(self._setup(), self._around())
+        self.boots += 1
+        self.app.client.on_frame(self._frame)
+        self.app.gateway.listen(self._turn)
+        await self.app.start()
+        self._keeper = asyncio.get_running_loop().create_task(self._keep(self.app))
+
+    async def _keep(self, app: StationApp) -> None:
+        """A reboot that the station asked for."""
+        await app.rebooting
+        await app.stop()
+        self._keeper = None
+        await self._boot()
+
+    async def _stop_keeper(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+            self._keeper = None
+
+    def _setup(self) -> StationSetup:
+        settings = self.settings
+        return StationSetup(
+            identity=settings.identity,
+            url=settings.csms_url or "ws://embedded",
+            versions=settings.versions,
+            evses=tuple(EvseSetup(n, BOARD, n) for n in range(1, len(self.board.evses) + 1)),
+            vendor="Pilotwire",
+            model="Simulator",
+            serial=f"SIM-{settings.seed}"[:25],
+            password=settings.password,
+            variables=settings.variables,
+            meter_poll_s=settings.meter_poll_s,
+            trust_clock=settings.trust_clock,
+        )
+
+    def _around(self) -> Surroundings:
+        speed = self.scheduler.speed if isinstance(self.scheduler, ScaledScheduler) else 1.0
+        return Surroundings(
+            boards=self._boards,
+            open_store=self._open_store,
+            link=self._link,
+            scheduler=self.scheduler,
+            wall=self._wall,
+            seed=self.settings.seed,
+            host_boot=lambda: f"bench-{self._host_boots}",
+            speed=speed,
+        )
+
+    def _boards(self) -> Mapping[str, Board]:
+        return {BOARD: self.board.board}
+
+    def _open_store(self) -> StorePort:
+        # Inline: on a virtual clock a commit takes no time, and a thread would make runs differ.
+        return SqliteStore.open(self.database, threaded=False, now_wall=self._wall)
+
+    def _wall(self) -> float:
+        return self.clock.now().wall
+
+    def _link(self, settings: LinkSettings, hooks: LinkHooks, rng: random.Random) -> Any:
+        if self.csms is not None:
+            return MemoryLink(self.network, settings, hooks, rng)
+        self._switch = _Switch(settings, hooks, rng, connected=self._online)
+        return self._switch
+
+    # --- listening ------------------------------------------------------------------------------------------------------
+
+    def on_frame(self, listener: FrameListener) -> None:
+        """Hear every frame of every boot, secrets masked."""
+        self._frames.append(listener)
+
+    def on_turn(self, listener: TurnListener) -> None:
+        """Hear every event and its effects, of every boot."""
+        self._turns.append(listener)
+
+    def _frame(self, direction: str, text: str, action: str | None, verdict: str) -> None:
+        wall = self._wall()
+        for listener in self._frames:
+            listener(wall, direction, text, action, verdict)
+
+    def _turn(self, event: Event | None, effects: list[Effect], now: Now) -> None:
+        for listener in self._turns:
+            listener(event, effects, now)
+
+    @property
+    def running(self) -> StationApp:
+        """The station; raises StationError while it has no power."""
+        if self.app is None:
+            raise StationError("the station has no power: use power_on first")
+        return self.app
+
+    @property
+    def powered(self) -> bool:
+        return self.app is not None
+
+    def view(self) -> StationView:
+        return self.running.view()
+
+    @property
+    def online(self) -> bool:
+        """The network is plugged in (whether the CSMS answers is another matter)."""
+        return self._online
+
+    # --- people ---------------------------------------------------------------------------------------------------------
+
+    def plug(self, evse: int = 1, car: Mapping[str, object] | None = None, cable_a: float = 32.0) -> Car:
+        """Plug a car in. car: fields of CarSettings. Raises ConfigError for a car that cannot be, DeviceError when occupied."""
+        vehicle = Car(CarSettings(**(car or {})))  # type: ignore[arg-type]  # CarSettings checks every field itself
+        self.board.plug(evse, vehicle, cable_a)
+        return vehicle
+
+    def unplug(self, evse: int = 1, *, at_car: bool = False) -> None:
+        """Raises DeviceError when the plug is locked."""
+        self.board.unplug(evse, at_car=at_car)
+
+    def swipe(self, token: str = KNOWN_TOKENS[0], evse: int | None = 1, kind: TokenKind = TokenKind.ISO14443) -> bool:
+        """False: nobody read the card."""
+        return self.board.swipe(token, kind, evse=evse)
+
+    def pin(self, digits: str, evse: int | None = 1) -> bool:
+        return self.board.pin(digits, evse=evse)
+
+    def button(self, evse: int = 1) -> bool:
+        return self.board.button(evse)
+
+    def fault(self, code: FaultCode, evse: int = 1, info: str = "") -> None:
+        self.board.fault(code, info, evse=evse)
+
+    def clear(self, code: FaultCode, evse: int = 1) -> None:
+        self.board.clear(code, evse=evse)
+
+    async def offline(self) -> None:
+        """Pull the network cable."""
+        self._online = False
+        if self.csms is not None:
+            self.network.cut()
+        elif self._switch is not None:
+            await self._switch.pull()
+
+    async def go_online(self) -> None:
+        self._online = True
+        if self.csms is not None:
+            self.network.restore()
+        elif self._switch is not None:
+            self._switch.push()
+
+    async def power_cut(self, *, warning: bool = False) -> None:
+        """The supply fails. warning: the board has a capacitor and says so (PowerFailing) some milliseconds before."""
+        app = self.running
+        await self._stop_keeper()
+        self.board.power_cut(warning=warning)
+        self.app = None
+        await app.kill()
+        self._host_boots += 1
+
+    async def power_on(self) -> None:
+        """It comes back, and the station boots."""
+        if self.app is None:
+            self.board.power_on()
+            await self._boot()
+
+    async def restart(self) -> None:
+        """The program crashes and is started again; the board kept its power."""
+        app = self.running
+        await self._stop_keeper()
+        self.app = None
+        await app.kill()
+        self.board.host_lost()
+        await self._boot()
+
+    def set_speed(self, speed: float | None) -> None:
+        """Simulated seconds per second from now on; None: as fast as possible (embedded CSMS only); 0 pauses."""
+        if isinstance(self.scheduler, VirtualLoop):
+            self.scheduler.set_speed(speed)
+        elif speed == 0:
+            self.scheduler.pause()
+        else:
+            self.scheduler.resume()
+            self.scheduler.set_speed(speed or 1.0)
+
+
+def run_lab(
+    settings: LabSettings, main: Callable[[Lab], Coroutine[Any, Any, T]], *, start_wall: float | None = None
+) -> T:
+    """Set the bench up on the right kind of loop, run `main(lab)`, and clear it away.
+
+    start_wall: wall time at which a virtual run begins; default: 2026-01-01T00:00Z, so that runs repeat.
+    """
+
+    async def work() -> T:
+        async with Lab(settings) as lab:
+            return await main(lab)
+
+    if settings.csms_url is None:
+        return run_virtual(work(), speed=settings.speed, start_wall=DEFAULT_WALL if start_wall is None else start_wall)
+    return asyncio.run(work())

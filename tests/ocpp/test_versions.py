@@ -1,0 +1,83 @@
+"""Which version is offered while a transaction must be finished in an older one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from station.clock import Now
+from station.ocpp.records import RecordQueue
+from station.ocpp.versions import PATIENCE, Opened, VersionChoice
+from station.store.ops import StoredContext
+
+NOW = Now(0.0, 0.0)
+BOTH = ("ocpp2.0.1", "ocpp1.6")
+
+
+class Named:
+    def __init__(self, version: str) -> None:
+        self.version = version
+        self.subprotocol = f"ocpp{version}"
+
+
+def choice(pinned: str | None) -> tuple[VersionChoice, RecordQueue]:
+    spoken: dict[str, Any] = {version: Named(version) for version in ("1.6", "2.0.1")}
+    records = RecordQueue(spoken.get)
+    contexts = {} if pinned is None else {"T": StoredContext(pinned, {"told": True})}
+    records.load([], contexts, NOW)
+    return VersionChoice(lambda: BOTH, records, spoken.get), records
+
+
+def test_nothing_pinned_offers_what_is_configured() -> None:
+    versions, _ = choice(None)
+    assert versions.offer() == BOTH
+    assert versions.opened("1.6") == Opened()
+    assert versions.wrong("1.6") is None
+
+
+def test_a_pinned_version_is_offered_alone_and_left_when_it_is_free() -> None:
+    versions, records = choice("1.6")
+    assert versions.offer() == ("ocpp1.6",)
+    assert versions.opened("1.6") == Opened()
+    assert versions.wrong("1.6") is None, "the transaction is still open"
+    records.abandon("1.6", "over", NOW)
+    assert versions.wrong("1.6") == "every transaction in OCPP 1.6 is finished"
+
+
+def test_a_csms_that_prefers_the_old_version_anyway_is_left_in_peace() -> None:
+    versions, records = choice(None)
+    versions.offer()
+    versions.opened("1.6")
+    records.load([], {"T": StoredContext("1.6", {})}, NOW)
+    assert versions.offer() == ("ocpp1.6",)
+    versions.opened("1.6")
+    records.abandon("1.6", "over", NOW)
+    assert versions.wrong("1.6") is None
+
+
+def test_a_version_unknown_to_the_program_pins_nothing() -> None:
+    versions, _ = choice("0.9")
+    assert versions.offer() == BOTH
+
+
+def test_a_version_is_given_up_only_when_it_is_refused_where_another_is_not() -> None:
+    versions, records = choice("1.6")
+    offers = [versions.offer() for _ in range(PATIENCE + 1)]
+    assert offers == [("ocpp1.6",)] * PATIENCE + [BOTH]
+    first = versions.opened("2.0.1")
+    assert first.reconnect is not None
+    assert first.abandon is None
+    assert versions.offer() == ("ocpp1.6",), "it must be refused once more"
+    assert versions.offer() == BOTH
+    assert versions.opened("2.0.1") == Opened(abandon="1.6")
+    records.abandon("1.6", "refused", NOW)
+    assert versions.wrong("2.0.1") is None
+
+
+def test_the_pinned_version_wins_when_it_is_spoken_after_all() -> None:
+    versions, _ = choice("1.6")
+    for _ in range(PATIENCE + 1):
+        versions.offer()
+    assert versions.opened("2.0.1").reconnect is not None
+    assert versions.offer() == ("ocpp1.6",)
+    assert versions.opened("1.6") == Opened()
+    assert [versions.offer() for _ in range(PATIENCE)] == [("ocpp1.6",)] * PATIENCE

@@ -1,0 +1,59 @@
+"""Frames for people: complete, but without passwords and PINs."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from station.ocpp.wirelog import MASK, WireLog
+
+SECRET = "s3cr3t-s3cr3t-s3cr3t"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"key": "AuthorizationKey", "value": SECRET},
+        {"setVariableData": [{"variable": {"name": "basicAuthPassword"}, "attributeValue": SECRET}]},
+        {"connectionData": {"basicAuthPassword": SECRET, "apn": {"apnPassword": SECRET}}},
+        {"idToken": {"idToken": SECRET, "type": "KeyCode"}},
+        {"idTag": SECRET},
+    ],
+)
+def test_secrets_are_masked(payload: dict[str, object]) -> None:
+    log = WireLog()
+    log.hide(SECRET)
+    text = orjson.dumps([2, "id", "X", payload]).decode()
+    shown = log.mask(text)
+    assert SECRET not in shown
+    assert MASK in shown
+    assert orjson.loads(shown)[:3] == [2, "id", "X"]
+
+
+def test_without_knowing_the_value_named_secrets_are_found_too() -> None:
+    assert SECRET not in WireLog().mask(
+        f'[2,"i","ChangeConfiguration",{{"key":"authorizationkey","value":"{SECRET}"}}]'
+    )
+
+
+def test_other_values_stay() -> None:
+    text = '[2,"i","ChangeConfiguration",{"key":"HeartbeatInterval","value":"60"}]'
+    assert WireLog().mask(text) == text
+    mixed = '[2,"i","SetVariables",{"password":"x","attributeValue":"60","variable":{"name":"Interval"}}]'
+    assert '"60"' in WireLog().mask(mixed)
+
+
+def test_unreadable_text_that_may_hold_a_secret_is_withheld() -> None:
+    assert SECRET not in WireLog().mask(f'[2,"i","X",{{"password":"{SECRET}"')
+
+
+def test_listeners_come_and_go() -> None:
+    log, heard = WireLog(), []
+    assert not log.wanted
+    stop = log.listen(lambda *frame: heard.append(frame))
+    assert log.wanted
+    log.frame("out", "[]", "Heartbeat", "call")
+    stop()
+    stop()
+    log.frame("out", "[]", "Heartbeat", "call")
+    assert heard == [("out", "[]", "Heartbeat", "call")]
