@@ -29,7 +29,7 @@ from station.ocpp.link_settings import LinkSettings
 from station.runtime.gateway import Gateway, Scheduler
 from station.runtime.hands import BoardHost, StationHands
 from station.runtime.jobs import JobDone, JobProgress, Jobs
-from station.runtime.supervise import Supervisor
+from station.runtime.supervise import Notifier, Supervisor, Watchdog
 from station.store.ops import PutRow, StorePort
 from station.store.sqlite import SqliteStore
 
@@ -44,12 +44,19 @@ DRAIN_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class EvseSetup:
-    """Which EVSE of which board is which of the station, and what the installer allows it."""
+    """Which EVSE of which board is which of the station, and what the installation makes of it.
+
+    max_current_a: what the wiring allows (A per phase). The rest overrides what the board says of itself; None keeps it.
+    """
 
     evse: int
     board: str
     unit: int = 1
     max_current_a: float | None = None
+    phases: int | None = None
+    voltage_v: float | None = None
+    connector_type: str | None = None
+    fixed_cable: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +74,18 @@ class StationSetup:
     model: str = "Station"
     serial: str | None = None
     firmware: str | None = None
+    iccid: str | None = None
+    imsi: str | None = None
+    meter_serial: str | None = None
+    meter_type: str | None = None
     password: str | None = field(default=None, repr=False)
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
     verify_hostname: bool = True
+    local_address: str | None = None
+    open_timeout_s: float = 30.0
+    pong_timeout_s: float = 20.0
     variables: Mapping[str, str] = field(default_factory=dict)
     meter_poll_s: float = 5.0
     trust_clock: bool = True
@@ -107,16 +121,24 @@ class Surroundings:
 
 
 def file_store(path: str | Path, wall: Callable[[], float]) -> Callable[[], StorePort]:
-    """A store in a file, with its own writer thread."""
-    return lambda: SqliteStore.open(path, threaded=True, now_wall=wall)
+    """A store in a file, with its own writer thread.
+
+    A damaged file is kept beside, what can be read of it is saved, and the station starts (LAW 5): a station in the field has nobody
+    who could decide.
+    """
+    return lambda: SqliteStore.open(path, threaded=True, now_wall=wall, recover=True)
 
 
 class StationApp:
     """One station between two restarts. `start`, then `stop`, `kill` (a power cut) or a reboot that it asks for itself."""
 
-    def __init__(self, setup: StationSetup, around: Surroundings) -> None:
-        """Builds everything, opens the store. Raises StoreError and ConfigError; nothing runs yet."""
+    def __init__(self, setup: StationSetup, around: Surroundings, *, notifier: Notifier | None = None) -> None:
+        """Builds everything, opens the store. Raises StoreError and ConfigError; nothing runs yet.
+
+        notifier: the service manager's watchdog is fed while every board's output task shows signs of life.
+        """
         self.setup = setup
+        self._notifier = notifier
         self._around = around
         self.boards = around.boards()
         loop = asyncio.get_running_loop()
@@ -196,10 +218,20 @@ class StationApp:
                 cert_file=setup.cert_file,
                 key_file=setup.key_file,
                 verify_hostname=setup.verify_hostname,
+                local_address=setup.local_address,
+                open_timeout_s=setup.open_timeout_s,
+                pong_timeout_s=setup.pong_timeout_s,
             ),
             dialect=DialectSettings(
                 identity=StationIdentity(
-                    vendor=setup.vendor, model=setup.model, serial=setup.serial, firmware=setup.firmware
+                    vendor=setup.vendor,
+                    model=setup.model,
+                    serial=setup.serial,
+                    firmware=setup.firmware,
+                    iccid=setup.iccid,
+                    imsi=setup.imsi,
+                    meter_serial=setup.meter_serial,
+                    meter_type=setup.meter_type,
                 ),
                 evses=tuple(evse.evse for evse in setup.evses),
             ),
@@ -223,6 +255,9 @@ class StationApp:
         self.jobs.restore(self._rows.get("job", {}))
         for host, name in zip(self.hosts, self.boards, strict=True):
             self._supervisor.watch(f"board {name}", host.run)
+        if self._notifier is not None:
+            checks = {f"board {name}": host.alive for host, name in zip(self.hosts, self.boards, strict=True)}
+            self._supervisor.watch("watchdog", Watchdog(self._notifier, checks).run, forever=False)
         self.client.start(reason)
 
     def _why_started(self) -> tuple[StopReason, str]:
@@ -293,7 +328,7 @@ class StationApp:
         """A power cut: nothing is said or saved any more. Only what was committed before counts."""
         self._dead = True
         self.gateway.close()
-        await self.client.stop()
+        await self.client.kill()
         await self._supervisor.close()
         await self.hands.close()
         self.store.close()
@@ -310,30 +345,18 @@ class _Late:
 
 
 def _info(setup: EvseSetup, unit: EvseUnit) -> EvseInfo:
+    """What the core is told: the board's word, unless the installation knows better."""
+    fixed = unit.fixed_cable if setup.fixed_cable is None else setup.fixed_cable
     return EvseInfo(
         evse=setup.evse,
-        connectors=(unit.connector_type,),
+        connectors=(setup.connector_type or unit.connector_type,),
         max_a=unit.max_a,
         min_a=unit.min_a,
         configured_a=setup.max_current_a,
-        phases=unit.phases,
-        voltage_v=unit.voltage_v,
+        phases=min(unit.phases, setup.phases or unit.phases),
+        voltage_v=setup.voltage_v or unit.voltage_v,
         has_lock=unit.lock is not None,
-        fixed_cable=unit.fixed_cable,
+        fixed_cable=fixed,
         has_meter=unit.meter is not None,
         ventilated=unit.ventilated,
     )
-
-
-async def run_until_stopped(setup: StationSetup, around: Surroundings, stop: asyncio.Event) -> None:
-    """Run the station, starting it anew whenever it asks for a reboot, until `stop` is set."""
-    stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
-    try:
-        while not stop.is_set():
-            app = StationApp(setup, around)
-            await app.start()
-            rebooting: asyncio.Future[Any] = app.rebooting
-            await asyncio.wait({stopping, rebooting}, return_when=asyncio.FIRST_COMPLETED)
-            await app.stop()
-    finally:
-        stopping.cancel()

@@ -25,7 +25,6 @@ __all__ = [
     "ClockSettings",
     "CsmsSettings",
     "EvseSettings",
-    "LimitSettings",
     "LogSettings",
     "Settings",
     "StationSettings",
@@ -37,8 +36,8 @@ __all__ = [
 VERSIONS = ("2.0.1", "1.6")
 # identifierString of 2.0.1 part 4, and what SteVe allows.
 IDENTITY = r"[A-Za-z0-9*\-_=:+|@.#]+"
-FILE = Text(4096)
-SECTIONS = ("station", "csms", "store", "board", "evse", "limits", "variables", "log", "clock")
+FILE = Text(4096, what="a file name")
+SECTIONS = ("station", "csms", "store", "board", "evse", "variables", "log", "clock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class StationSettings:
     """Who this station is. The CSMS knows it by its id; the rest is told in BootNotification."""
 
     id: str = setting(
-        Text(48, IDENTITY, "letters, digits and * - _ = : + | @ . #"),
+        Text(48, IDENTITY, "1 to 48 letters, digits and * - _ = : + | @ . #"),
         "Identity at the CSMS; the last part of the URL that is opened, and the user name of Basic auth.",
         example="CS001",
     )
@@ -67,7 +66,7 @@ class CsmsSettings:
     """Where the CSMS is and how to prove who we are. Give the password in at most one of three ways."""
 
     url: str = setting(
-        Text(512),
+        Text(512, what="an address that begins with ws:// or wss://"),
         "Address of the CSMS without the station's id: ws://host:port/path, or wss:// for TLS.",
         example="ws://localhost:9000/ocpp",
     )
@@ -75,7 +74,11 @@ class CsmsSettings:
         WordList(VERSIONS), "OCPP versions to offer, the preferred one first.", default=VERSIONS
     )
     password: str | None = setting(
-        Text(40), "Basic auth password, 16 to 40 characters.", default=None, example="0123456789abcdef", secret=True
+        Text(40),
+        "Basic auth password; 16 characters or more are advised.",
+        default=None,
+        example="0123456789abcdef",
+        secret=True,
     )
     password_file: str | None = setting(
         FILE, "File whose first line is the password.", default=None, example="/etc/pilotwire/password"
@@ -106,7 +109,10 @@ class CsmsSettings:
     )
     verify_hostname: bool = setting(Flag(), "Whether the CSMS's certificate must name the host of `url`.", default=True)
     local_address: str | None = setting(
-        Text(64), "IP address to connect from; without it the system chooses.", default=None, example="192.0.2.10"
+        Text(64, what="an IP address"),
+        "IP address to connect from; without it the system chooses.",
+        default=None,
+        example="192.0.2.10",
     )
     open_timeout_s: float = setting(
         Number(1, 300, "seconds"), "How long TCP, TLS and the upgrade may take together.", default=30.0
@@ -192,15 +198,6 @@ class EvseSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class LimitSettings:
-    """Limits of the whole station."""
-
-    station_max_a: float | None = setting(
-        Number(6, 10000, "A per phase"), "Most that all EVSEs together may draw.", default=None, example=63.0
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class LogSettings:
     """What is written to standard error."""
 
@@ -237,7 +234,6 @@ class Settings:
     boards: tuple[BoardSettings, ...]
     evses: tuple[EvseSettings, ...] = ()
     store: StoreSettings = StoreSettings()
-    limits: LimitSettings = LimitSettings()
     log: LogSettings = LogSettings()
     clock: ClockSettings = ClockSettings()
     variables: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
@@ -285,7 +281,6 @@ def parse(
         "station": read_table(StationSettings, data, ("station",), report),
         "csms": read_table(CsmsSettings, data, ("csms",), report),
         "store": read_table(StoreSettings, data, ("store",), report),
-        "limits": read_table(LimitSettings, data, ("limits",), report),
         "log": read_table(LogSettings, data, ("log",), report),
         "clock": read_table(ClockSettings, data, ("clock",), report),
         "boards": read_boards(BoardSettings, data, report),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from hal.errors import HalError
+from station.config_read import got
 from station.config_toml import Key, Report, render
 from station.core.components import standard_definitions
 from station.core.types import EvseInfo
@@ -50,9 +51,9 @@ def check_all(
     boards, evses = sections["boards"], sections["evses"]
     if boards is not None:
         _check_numbers(boards, report)
-        _check_drivers(boards, report, driver_check)
+        wrong = _check_drivers(boards, report, driver_check)
         if claims is not None:
-            _check_claims(boards, report, claims)
+            _check_claims(boards, report, claims, wrong)
         if evses is not None:
             _check_evses(boards, evses, report)
     if sections["variables"]:
@@ -98,24 +99,19 @@ def _check_url(url: str, report: Report) -> str | None:
         parts = urlsplit(url)
         host, _port = parts.hostname, parts.port
     except ValueError as error:
-        report.problem(key, f"is not a URL: {error} (got {_shown(url)})", "write ws://host:port/path")
+        report.problem(key, f"is not a URL: {error} {got(url)}", "write ws://host:port/path")
         return None
     if parts.scheme not in {"ws", "wss"}:
-        report.problem(key, f"must start with ws:// or wss:// (got {_shown(url)})", "write wss://host/path")
+        report.problem(key, f"must start with ws:// or wss:// {got(url)}", "write wss://host/path")
     elif "@" in parts.netloc:
         report.problem(key, "holds a user or password", "the user is station.id, the password goes into csms.password")
     elif not host:
-        report.problem(key, f"names no host (got {_shown(url)})", "write wss://host/path")
+        report.problem(key, f"names no host {got(url)}", "write wss://host/path")
     elif parts.fragment or any(char.isspace() for char in url):
-        report.problem(key, f"has a part that cannot be sent (got {_shown(url)})", "remove spaces and what follows #")
+        report.problem(key, f"has a part that cannot be sent {got(url)}", "remove spaces and what follows #")
     else:
         return host
     return None
-
-
-def _shown(url: str) -> str:
-    """A URL for a message, without the credentials that it may hold."""
-    return repr(re.sub(r"//[^/@]*@", "//...@", url))
 
 
 def _is_local(host: str) -> bool:
@@ -206,14 +202,18 @@ def _check_evses(boards: tuple[BoardSettings, ...], evses: tuple[EvseSettings, .
         seen.add(evse.id)
 
 
-def _check_drivers(boards: tuple[BoardSettings, ...], report: Report, driver_check: DriverCheck | None) -> None:
+def _check_drivers(boards: tuple[BoardSettings, ...], report: Report, driver_check: DriverCheck | None) -> set[int]:
+    """Positions of the boards that their drivers refuse."""
+    wrong: set[int] = set()
     if driver_check is None:
-        return
+        return wrong
     for position, board in enumerate(boards, start=1):
         try:
             driver_check(board.driver, board.settings)
         except HalError as error:
+            wrong.add(position)
             _driver_problems(("board", position), str(error), report)
+    return wrong
 
 
 def _driver_problems(key: Key, message: str, report: Report) -> None:
@@ -227,15 +227,16 @@ def _driver_problems(key: Key, message: str, report: Report) -> None:
         report.problem((*key, named[1]), rest + text[named.end() :].rstrip("."))
 
 
-def _check_claims(boards: tuple[BoardSettings, ...], report: Report, claims: Claims) -> None:
+def _check_claims(boards: tuple[BoardSettings, ...], report: Report, claims: Claims, wrong: set[int]) -> None:
+    """No two boards on one port and address. Boards that are `wrong` already are left out."""
     owners: dict[tuple[str, int], int] = {}
     for position, board in enumerate(boards, start=1):
+        if position in wrong:
+            continue
         try:
             claimed = sorted(claims(board.driver, board.settings))
         except HalError as error:
-            before = "".join(report.problems)
-            if str(error) not in before:
-                _driver_problems(("board", position), str(error), report)
+            _driver_problems(("board", position), str(error), report)
             continue
         for place in claimed:
             owner = owners.setdefault(place, position)

@@ -23,7 +23,6 @@ TABLES: tuple[tuple[str, type], ...] = (
     ("[store]", config.StoreSettings),
     ("[[board]]", config.BoardSettings),
     ("[[evse]]", config.EvseSettings),
-    ("[limits]", config.LimitSettings),
     ("[log]", config.LogSettings),
     ("[clock]", config.ClockSettings),
 )
@@ -85,9 +84,8 @@ def document() -> str:
 
 
 def _row(field: Field[Any]) -> str:
-    if field.default is MISSING:
-        default = "**required**"
-    else:
+    default = "**required**"
+    if field.default is not MISSING:
         default = "none" if field.default is None else f"`{_toml(field.default)}`"
     cells = (f"`{field.name}`", kind_of(field.metadata).words, default, field.metadata["doc"])
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -44,18 +44,18 @@ class Kind(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One line of text. `pattern` must match all of it; `hint` says it in words. `choices`: nothing else is allowed."""
+    """One line of text. `pattern` must match all of it; `what` says in words what it is. `choices`: nothing else."""
 
     longest: int = 255
     pattern: str = ""
-    hint: str = ""
+    what: str = ""
     choices: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:
         if self.choices:
             return "one of " + ", ".join(f'"{choice}"' for choice in self.choices)
-        return f"a text of 1 to {self.longest} characters" + (f", {self.hint}" if self.hint else "")
+        return self.what or f"a text of 1 to {self.longest} characters"
 
     def read(self, value: object) -> str:
         if not isinstance(value, str):
@@ -64,9 +64,9 @@ class Text:
         if self.choices:
             if value not in self.choices:
                 raise WrongValueError(self.words)
-        elif not 0 < len(value) <= self.longest or not value.isprintable():
-            raise WrongValueError(self.words)
-        elif self.pattern and not re.fullmatch(self.pattern, value):
+            return value
+        fits = 0 < len(value) <= self.longest and value.isprintable()
+        if not fits or (self.pattern and not re.fullmatch(self.pattern, value)):
             raise WrongValueError(self.words)
         return value
 

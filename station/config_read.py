@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
 from types import MappingProxyType
@@ -22,6 +23,8 @@ def got(value: object) -> str:
     """A wrong value as a message shows it."""
     if isinstance(value, Mapping | list | tuple):
         return f"(got {kind_word(value)})"
+    if isinstance(value, str):
+        value = re.sub(r"//[^/@]*@", "//...@", value)  # credentials in a URL
     shown = str(value) if len(str(value)) <= LONGEST_SHOWN else str(value)[:LONGEST_SHOWN] + "..."
     return f"(got {shown!r})" if isinstance(value, str) else f"(got {shown})"
 
@@ -30,8 +33,7 @@ def unknown(name: str, known: Iterable[str], key: Key, report: Report) -> None:
     """Report a key that nobody reads."""
     known = list(known)
     near = difflib.get_close_matches(name.casefold(), known, n=1)
-    remedy = f'did you mean "{near[0]}"?' if near else f"known here: {', '.join(known)}"
-    report.problem(key, "is not a setting", remedy.rstrip("?") if near else remedy)
+    report.problem(key, "is not a setting", f'did you mean "{near[0]}"?' if near else f"known here: {', '.join(known)}")
 
 
 def read_table(cls: type[T], data: Mapping[str, Any], key: Key, report: Report) -> T | None:
@@ -45,22 +47,23 @@ def read_table(cls: type[T], data: Mapping[str, Any], key: Key, report: Report) 
 
 def read_list(cls: type[T], data: Mapping[str, Any], name: str, report: Report) -> tuple[T, ...] | None:
     """An array of tables; None when something in it is wrong."""
+    before = len(report.problems)
     found = [_read(cls, table, key, report) for table, key in _tables(data, name, report)]
-    return tuple(item for item in found if item is not None) if None not in found else None
+    return tuple(item for item in found if item is not None) if len(report.problems) == before else None
 
 
 def read_boards(cls: type[T], data: Mapping[str, Any], report: Report) -> tuple[T, ...] | None:
     """[[board]] tables: what the class does not know goes into its `settings`, for the driver to judge."""
     ours = {field.name for field in fields(cls)} - {"settings"}  # type: ignore[arg-type]  # a settings dataclass
+    before = len(report.problems)
     boards: list[T | None] = []
     for table, key in _tables(data, "board", report):
         own = {name: value for name, value in table.items() if name in ours}
         rest = {name: value for name, value in table.items() if name not in ours}
         boards.append(_read(cls, own, key, report, settings=MappingProxyType(rest)))
-    if not boards and "board" not in data:
+    if "board" not in data:
         report.problem(("board",), "is missing", "write at least one [[board]] with driver and evses")
-        return None
-    return tuple(board for board in boards if board is not None) if None not in boards else None
+    return tuple(board for board in boards if board is not None) if len(report.problems) == before else None
 
 
 def read_variables(data: Mapping[str, Any], report: Report) -> Mapping[str, str] | None:

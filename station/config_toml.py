@@ -43,7 +43,11 @@ class Report:
     def __init__(self, lines: Mapping[Key, int] | None = None) -> None:
         self.problems: list[str] = []
         self.warnings: list[str] = []
-        self._lines = lines or {}
+        self._lines = dict(lines or {})
+        for key, line in (lines or {}).items():
+            # [variables] are names with dots; whoever leaves out the quotes writes nested tables.
+            if key[0] == "variables":
+                self._lines.setdefault(("variables", ".".join(str(part) for part in key[1:])), line)
 
     def problem(self, key: Key, text: str, remedy: str = "") -> None:
         self.problems.append(self._line(key, text, remedy))
@@ -54,7 +58,9 @@ class Report:
     def _line(self, key: Key, text: str, remedy: str) -> str:
         number = self._find(key)
         where = f"line {number}: " if number else ""
-        return f"{where}{render(key)}: {text}." + (f" Remedy: {remedy}." if remedy else "")
+        if remedy:
+            text += f". Remedy: {remedy}"
+        return f"{where}{render(key)}: {text}" + ("" if text.endswith("?") else ".")
 
     def _find(self, key: Key) -> int | None:
         """The line of the key itself, or of the table that should hold it."""

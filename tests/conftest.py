@@ -16,12 +16,9 @@ SEED = "PILOTWIRE_SEED"
 CI_SEED = "20160601"
 
 # A machine that is busy with something else is no bug: no deadlines, and slow generation is not reported.
-hypothesis_settings.register_profile(
-    "ci", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
-)
-hypothesis_settings.register_profile(
-    "dev", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
-)
+PATIENT = hypothesis_settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.register_profile("ci", PATIENT, derandomize=True, database=None)
+hypothesis_settings.register_profile("dev", PATIENT, derandomize=False)
 
 
 def pytest_configure(config: pytest.Config) -> None:

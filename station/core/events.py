@@ -6,7 +6,7 @@ Commands carry no reply slot of their own: the gateway pairs an event with the `
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hal.api import HalEvent
@@ -68,7 +68,7 @@ class VariableWrite:
 
     component: str
     variable: str
-    value: str
+    value: str = field(repr=False)  # may be a password
     component_instance: str | None = None
     variable_instance: str | None = None
     evse: int | None = None
@@ -186,6 +186,14 @@ class ClockStepped:
 
 
 @dataclass(frozen=True, slots=True)
+class SecurityNoted:
+    """The shell noticed a security event (A04), e.g. a server certificate that does not fit. `kind`: the OCA's word for it."""
+
+    kind: str
+    info: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MeterFailed:
     """A reading was asked for and could not be had."""
 
@@ -209,6 +217,7 @@ Event = (
     | SaveFailed
     | Saved
     | ClockStepped
+    | SecurityNoted
     | MeterFailed
     | ShutdownRequested
 )

@@ -187,6 +187,11 @@ class IdToken:
     def __hash__(self) -> int:
         return hash(self.key)
 
+    def __repr__(self) -> str:
+        """A PIN is never shown (C04)."""
+        value = "***" if self.kind is TokenKind.KEY_CODE else self.value
+        return f"IdToken({value!r}, {self.kind.value})"
+
     @property
     def key(self) -> str:
         """Stable key for caches and rows."""

@@ -123,6 +123,7 @@ class OcppClient:
         self._talk: Conversation | None = None
         self._reason = "PowerUp"
         self._running = False
+        self._dead = False
         self._switching = False
         self._online = False
         self._offline_since: float | None = None
@@ -149,6 +150,8 @@ class OcppClient:
         self._reason = reason
         self._running = True
         self.records.load(self._store.records(), self._store.contexts(), self._gateway.now())
+        for fact in self.records.facts():
+            self._hide_pins(fact)
         self.registration.set_heartbeat(self._variables.heartbeat_s())
         self._use_password()
         self._wake()
@@ -157,6 +160,20 @@ class OcppClient:
         """Close the link, save what was learnt. Idempotent."""
         await self._link.close()
         await self._saver.close(self._gateway.now())
+        self._end()
+
+    async def kill(self) -> None:
+        """As a power cut: nothing more is saved or submitted, only the socket is closed. Idempotent."""
+        self._saver.abort()
+        self._end()
+        self.wire.clear()
+        self._dead = True
+        if self._talk is not None:
+            self._talk.close()
+            self._talk = None
+        await self._link.close()
+
+    def _end(self) -> None:
         self._running = False
         if self._timer is not None:
             self._timer.cancel()
@@ -185,9 +202,7 @@ class OcppClient:
     # --- the gateway's outlet ------------------------------------------------------------------------------------
 
     def record(self, record: int, fact: Fact) -> None:
-        if isinstance(fact, TxFact):
-            self._hide(fact.token)
-            self._hide(fact.tx_token)
+        self._hide_pins(fact)
         self.delivery.record(record, fact, self._gateway.now())
         self._wake()
 
@@ -202,6 +217,11 @@ class OcppClient:
             # Not from within the gateway's handling of the event that asked.
             asyncio.get_running_loop().call_soon(self.submit, refused)
         self._wake()
+
+    def _hide_pins(self, fact: Fact) -> None:
+        if isinstance(fact, TxFact):
+            self._hide(fact.token)
+            self._hide(fact.tx_token)
 
     def _hide(self, token: IdToken | None) -> None:
         if token is not None and token.kind is TokenKind.KEY_CODE:
@@ -227,6 +247,8 @@ class OcppClient:
     # --- the link's hooks ----------------------------------------------------------------------------------------
 
     def on_open(self, subprotocol: str) -> None:
+        if self._dead:
+            return
         version = subprotocol.removeprefix("ocpp")
         dialect = self._resolve(version)
         if dialect is None:
@@ -252,9 +274,12 @@ class OcppClient:
     def on_text(self, text: str) -> None:
         if self._talk is not None:
             self._talk.receive(text, self._gateway.now())
-            self._wake()
+            # Everything that the text caused has been told by now, so there is no need for another turn of the loop.
+            self._pump()
 
     def on_closed(self, reason: str) -> None:
+        if self._dead:
+            return
         talk, self._talk = self._talk, None
         if talk is not None:
             talk.close()
@@ -343,7 +368,11 @@ class OcppClient:
     def _wake(self) -> None:
         if self._running and not self._pump_due:
             self._pump_due = True
-            asyncio.get_running_loop().call_soon(self._pump)
+            asyncio.get_running_loop().call_soon(self._pump_later)
+
+    def _pump_later(self) -> None:
+        if self._pump_due:
+            self._pump()
 
     def _pump(self) -> None:
         self._pump_due = False

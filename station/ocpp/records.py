@@ -15,7 +15,7 @@ The queue changes its memory first and owes the database the matching ops; no re
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,6 +125,10 @@ class RecordQueue:
 
     def __len__(self) -> int:
         return len(self._queue)
+
+    def facts(self) -> Iterator[Fact]:
+        """What waits, oldest first."""
+        return (entry.fact for entry in self._queue)
 
     def queued(self, tx_id: str | None = None) -> bool:
         """Whether transaction records (of that transaction, or of any) are not yet answered (E14)."""

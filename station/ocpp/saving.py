@@ -46,6 +46,13 @@ class Saver:
             if not self._commit(ops):
                 return
 
+    def abort(self) -> None:
+        """Save nothing more."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     async def close(self, now: Now) -> None:
         """Save what is still owed and wait for it. What the disk refuses is owed again after the next start."""
         self._closed = True

@@ -40,6 +40,10 @@ class WireLog:
 
         return stop
 
+    def clear(self) -> None:
+        """Nobody listens any more."""
+        self._listeners.clear()
+
     def hide(self, pin: str) -> None:
         """A PIN that may appear in frames (1.6 does not say what kind an idTag is); C04.FR.02: never logged."""
         if pin and pin not in self._pins:

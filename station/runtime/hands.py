@@ -81,6 +81,10 @@ class BoardHost:
         for evse in self.units:
             self._submit(Fault(evse, FaultCode.INTERNAL_ERROR, active, info))
 
+    def alive(self) -> bool:
+        """False when an output has been waiting for its board for too long (see `BoardOutputs.stuck`)."""
+        return not self.outputs.stuck()
+
     async def close(self) -> None:
         """Leave the hardware safe."""
         for device in reversed(self._board.devices):

@@ -30,12 +30,20 @@ class BoardOutputs:
         self._wanted: dict[int, Output] = {}
         self._applied: dict[int, Output] = {}
         self._failing: set[int] = set()
+        self._seen_waiting: dict[int, Output] = {}
         self._changed = asyncio.Event()
 
     def want(self, output: Output) -> None:
         """Make `output` the level to converge on; returns at once."""
         self._wanted[output.evse] = output
         self._changed.set()
+
+    def stuck(self) -> bool:
+        """A level has been waiting since the last time this was asked: the task hangs in its driver."""
+        waiting = {evse: output for evse, output in self._wanted.items() if output != self._applied.get(evse)}
+        hanging = any(self._seen_waiting.get(evse) is output for evse, output in waiting.items())
+        self._seen_waiting = waiting
+        return hanging and not self._failing
 
     async def run(self) -> None:
         """Converge until cancelled."""

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import ocpp.messages  # type: ignore[import-untyped]  # the package ships no py.typed
+import ocpp.messages
 
 from station.clock import Clock
 from station.errors import LinkError

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
-from ocpp.charge_point import ChargePoint  # type: ignore[import-untyped]  # the package ships no py.typed
-from ocpp.exceptions import SecurityError  # type: ignore[import-untyped]  # same
-from ocpp.messages import Call, CallResult, unpack, validate_payload  # type: ignore[import-untyped]  # same
-from ocpp.routing import on  # type: ignore[import-untyped]  # same
+from ocpp.charge_point import ChargePoint
+from ocpp.exceptions import SecurityError
+from ocpp.messages import Call, CallResult, unpack, validate_payload
+from ocpp.routing import on
 
 from station.ocpp.schemas import Schemas
 from station.sim.csms_journal import Payload, SeenStation

@@ -8,8 +8,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from ocpp.exceptions import OCPPError  # type: ignore[import-untyped]  # the package ships no py.typed
-from ocpp.messages import Call, CallResult  # type: ignore[import-untyped]  # same
+from ocpp.exceptions import OCPPError
+from ocpp.messages import Call, CallResult
 
 from station.clock import Clock
 from station.errors import LinkError, StationError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ocpp.v16 import call_result  # type: ignore[import-untyped]  # the package ships no py.typed
+from ocpp.v16 import call_result
 
 from station.clock import iso
 from station.sim.csms_journal import Payload

@@ -8,6 +8,7 @@ import json
 import random
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -49,12 +50,18 @@ from station.core.types import (
 from station.core.view import StationView
 from station.errors import StoreError
 from station.ocpp.client import ClientSettings, OcppClient
+from station.ocpp.conversation import Conversation
+from station.ocpp.delivery import Delivery
 from station.ocpp.dialect import Call, DialectSettings, Services, StationIdentity
 from station.ocpp.link import LinkSettings
+from station.ocpp.link_settings import BackOff as LinkBackOff
+from station.ocpp.records import RecordQueue, RetryPolicy
 from station.ocpp.registration import BackOff
+from station.ocpp.saving import Saver
 from station.ocpp.services import CallFromCsms, DataTransfers
+from station.ocpp.variables import CommVariables
 from station.sim.loop import run
-from station.store.ops import AddRecord, Op, StorePort
+from station.store.ops import AddRecord, Op, StoredRecord, StorePort
 from station.store.sqlite import SqliteStore
 
 DIALECTS: Any = {"1.6": "station.ocpp.v16.dialect:create", "2.0.1": "station.ocpp.v201.dialect:create"}
@@ -522,6 +529,24 @@ def test_a_restarted_client_goes_on_where_the_last_one_was_cut() -> None:
     play(scene, "ocpp1.6")
 
 
+def test_a_power_cut_leaves_what_was_committed_and_nothing_else() -> None:
+    async def scene(world: World) -> None:
+        csms = world.csms
+        csms.answers["TransactionEvent"] = None
+        await csms.heard("BootNotification")
+        world.gateway.record(tx_fact(0, TxPhase.STARTED))
+        first = await csms.heard("TransactionEvent")
+        before = list(world.gateway.events)
+        await world.client.kill()
+        assert world.gateway.events == before
+        assert len(world.store.records()) == 1
+        csms.answers["TransactionEvent"] = {}
+        world.boot("PowerUp")
+        assert await csms.heard("TransactionEvent", 2) == first
+
+    play(scene, "ocpp2.0.1")
+
+
 def test_a_fact_that_comes_in_before_the_start_counts_once() -> None:
     async def scene(world: World) -> None:
         await world.client.stop()
@@ -593,7 +618,8 @@ async def test_what_was_answered_is_saved_before_the_end() -> None:
     for seq in range(20):
         world.gateway.record(tx_fact(seq))
     await world.csms.heard("TransactionEvent", 20)
-    await world.csms.until(lambda: not world.client.records.queued() or world.csms.news.set())
+    while world.client.records.queued():
+        await asyncio.sleep(0)
     await world.client.stop()
     assert not world.store.records()
     assert [e["seqNo"] for e in world.csms.calls("TransactionEvent")] == list(range(20))
@@ -834,6 +860,69 @@ def test_vendors() -> None:
         assert (await call("DataTransfer", {"vendorId": "nobody"}))[2]["status"] == "UnknownVendorId"
 
     play(scene, "ocpp1.6")
+
+
+async def test_a_reply_to_a_connection_that_is_gone_is_dropped() -> None:
+    world = World(("ocpp2.0.1",))
+    client = await world.open()
+    await world.csms.heard("BootNotification")
+    sent: list[str] = []
+    dialect: Any = client._resolve("2.0.1")
+
+    def put(text: str) -> bool:
+        sent.append(text)
+        return True
+
+    talk = Conversation(client, dialect, put, lambda: "x1")
+    world.gateway.hold = []
+    talk.receive('[2,"same-id","ClearCache",{}]', world.gateway.now())
+    talk.receive("[[[", world.gateway.now())
+    assert not talk.busy
+    assert [json.loads(text)[:3] for text in sent] == [[4, "-1", "RpcFrameworkError"]]
+    talk.close()
+    world.gateway.hold[0](Verdict("Accepted"))
+    assert len(sent) == 1
+    await world.close()
+
+
+async def test_a_disk_that_refuses_does_not_hold_up_the_end() -> None:
+    store = BadDays(SqliteStore.open(":memory:", threaded=False, now_wall=lambda: 0.0))
+    unreadable = StoredRecord(1, {"fact": "riddle"}, None, None, None, None, 0)
+    nobody: Any = None
+    records = RecordQueue(lambda version: None)
+    delivery = Delivery(records, nobody)
+    now = Clock(lambda: 0.0, lambda: 0.0).now()
+    woken: list[int] = []
+    saver = Saver(store, delivery, 0.001, lambda: woken.append(1), {})
+    store.commit([AddRecord(1, {"fact": "riddle"})], lambda _: None)
+    records.load([unreadable], {}, now)
+    store.bad = True
+    saver.save(now)
+    assert len(store.records()) == 1
+    store.bad = False
+    while store.records():
+        await asyncio.sleep(0)
+    assert [letter.record for letter in store.dead_letters()] == [1]
+    assert woken
+    store.bad = True
+    records.load([replace(unreadable, record=2)], {}, now)
+    await saver.close(now)
+    store.inner.close()
+
+
+def test_a_station_without_variables_has_defaults() -> None:
+    bare = CommVariables(lambda: DeviceModel({}))
+    assert bare.message_timeout_s() == 30.0
+    assert bare.retry_policy() == RetryPolicy(1, 0.0)
+    assert bare.back_off(LinkBackOff(1.0, 2.0, 3)) == LinkBackOff(1.0, 2.0, 3)
+    assert bare.clock_from_heartbeat()
+    assert bare.password() is None
+    full = DeviceModel(standard_definitions(EVSES))
+    assert full.write(VariableWrite("ClockCtrlr", "TimeSource", "NTP")).changed
+    usual = CommVariables(lambda: full)
+    assert not usual.clock_from_heartbeat()
+    assert usual.back_off(LinkBackOff(1.0, 2.0, 3)) == LinkBackOff(10.0, 10.0, 5)
+    assert usual.ping_s() == 30.0
 
 
 def test_registry_and_call_alone() -> None:

@@ -135,7 +135,7 @@ def test_heartbeat_after_silence_and_never_without_interval() -> None:
 def test_the_clock_is_compared_once_a_day_however_busy_the_link() -> None:
     registration = booted(ACCEPTED, 60)
     registration.set_heartbeat(60)
-    for minute in range(0, 24 * 60):
+    for minute in range(24 * 60):
         registration.message_sent(at(60.0 * minute))
         assert not registration.heartbeat_due(at(60.0 * minute))
     assert registration.heartbeat_due(at(86_400))

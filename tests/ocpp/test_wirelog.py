@@ -48,10 +48,11 @@ def test_unreadable_text_that_may_hold_a_secret_is_withheld() -> None:
 
 
 def test_listeners_come_and_go() -> None:
-    log, heard = WireLog(), []
-    assert not log.wanted
+    log = WireLog()
+    heard: list[tuple[str, str, str | None, str]] = []
+    before = log.wanted
     stop = log.listen(lambda *frame: heard.append(frame))
-    assert log.wanted
+    assert (before, log.wanted) == (False, True)
     log.frame("out", "[]", "Heartbeat", "call")
     stop()
     stop()

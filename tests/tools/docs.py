@@ -1,6 +1,6 @@
 """Checks the pages that people read: `python -m tests.tools.docs --check`. Nothing is written.
 
-A link leads somewhere, a file or module that a page names exists, every page is in the index, decisions are numbered in one
+A link leads somewhere, a file, module or command that a page names exists, every page is in the index, decisions are numbered in one
 row and say whether they hold. The changelog may name what is gone.
 """
 
@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from station.__main__ import parser
+
 ROOT = Path(__file__).parents[2]
 INDEX = "docs/README.md"
 HISTORY = ("docs/changelog.md",)
@@ -21,6 +23,7 @@ _FENCE = re.compile(r"^(```|~~~).*?^\1[ \t]*$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(?<!\!)\[[^\]]*\]\(\s*<?([^)\s>]+)>?[^)]*\)|!\[[^\]]*\]\(\s*<?([^)\s>]+)>?[^)]*\)")
 _HEADING = re.compile(r"^#{1,6}\s+(.*?)\s*#*$", re.MULTILINE)
 _PATH = re.compile(r"(?<![\w./-])((?:station|hal|tests|docs|certs|systemd)/[\w./-]*\w/?)(?![\w*{<])")
+_COMMAND = re.compile(r"`(?:\.venv/bin/)?station ([a-z]+)\b|^(?:\.venv/bin/)?station ([a-z]+)\b", re.MULTILINE)
 _MODULE = re.compile(r"python3? -m ((?:station|hal|tests)(?:\.\w+)*)")
 
 
@@ -76,6 +79,16 @@ def _names(root: Path, text: str) -> Iterator[str]:
     for module in sorted(set(_MODULE.findall(text))):
         if not _is_module(root, module):
             yield f"names the module {module}, which does not exist"
+    known = commands()
+    for first, second in sorted(set(_COMMAND.findall(text))):
+        if (command := first or second) not in known:
+            yield f"names the command station {command}, which does not exist"
+
+
+def commands() -> set[str]:
+    """The subcommands of `station`."""
+    actions = [a for a in parser()._actions if isinstance(a, argparse._SubParsersAction)]
+    return {name for action in actions for name in action.choices}
 
 
 def _is_module(root: Path, name: str) -> bool:
@@ -109,9 +122,9 @@ def _decisions(root: Path) -> Iterator[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.tools.docs", description="Check the pages.")
-    parser.add_argument("--check", action="store_true", help="the only thing it does")
-    parser.parse_args(arguments)
+    options = argparse.ArgumentParser(prog="python -m tests.tools.docs", description="Check the pages.")
+    options.add_argument("--check", action="store_true", help="the only thing it does")
+    options.parse_args(arguments)
     found = problems()
     print("\n".join(found), file=sys.stderr, end="\n" if found else "")
     return 1 if found else 0

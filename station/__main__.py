@@ -1,0 +1,207 @@
+"""The command `station`: argument parsing only; every subcommand is imported when it is used."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from station import __version__
+
+VERSIONS = ("1.6", "2.0.1")
+OK, FAILED, WRONG = 0, 1, 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse and run. Returns the exit code: 0 fine, 1 it did not work, 2 wrong arguments or a wrong file."""
+    arguments = parser().parse_args(argv)
+    handler: Callable[[argparse.Namespace], int] = arguments.handler
+    from station.errors import ConfigError, StationError
+
+    try:
+        return handler(arguments)
+    except ConfigError as error:
+        for problem in error.problems:
+            print(f"error: {problem}", file=sys.stderr)
+        return WRONG
+    except StationError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return OK
+    except BrokenPipeError:  # `station play ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line; docs/command-line.md is made from it."""
+    top = argparse.ArgumentParser(
+        prog="station", description="Charging-station firmware that is also its own simulator: OCPP 1.6J and 2.0.1."
+    )
+    top.add_argument("--version", action="version", version=f"pilotwire {__version__}")
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_sim(commands)
+    _add_play(commands)
+    _add_run(commands)
+    _add_check(commands)
+    _add_config(commands)
+    _add_store(commands)
+    return top
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = -1.0
+    if not 0 < speed <= 100_000:
+        raise argparse.ArgumentTypeError(f"must be a number above 0, at most 100000, or max (got {text})")
+    return speed
+
+
+def _add_sim(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    sim = commands.add_parser(
+        "sim",
+        help="a simulated station with cars, in the terminal",
+        description="A simulated station with two EVSEs, a car, and an embedded CSMS; a first session plays by itself.",
+    )
+    sim.add_argument("--ocpp", choices=VERSIONS, default="2.0.1", help="OCPP version (default: 2.0.1)")
+    sim.add_argument("--csms", metavar="URL", help="your CSMS (ws:// or wss://, without the id); default: embedded")
+    sim.add_argument("--id", default="PILOT-1", help="identity of the station (default: PILOT-1)")
+    sim.add_argument(
+        "--password-file", metavar="FILE", type=Path, help="file whose first line is the Basic auth password"
+    )
+    sim.add_argument(
+        "--speed",
+        type=_speed,
+        default=10.0,
+        metavar="N|max",
+        help="simulated seconds per second (default: 10); max only with the embedded CSMS",
+    )
+    sim.add_argument(
+        "--evses", type=int, choices=range(1, 9), default=2, metavar="N", help="EVSEs, 1 to 8 (default: 2)"
+    )
+    sim.add_argument("--seed", default="1", help="the same seed gives the same ids and the same jitter (default: 1)")
+    sim.add_argument("--store", metavar="DIR", type=Path, help="keep the database there; default: a temporary one")
+    sim.add_argument("--no-demo", dest="demo", action="store_false", help="do not play the first session")
+    sim.add_argument("--plain", action="store_true", help="lines instead of a screen, for logs and pipes")
+    sim.add_argument("--duration", type=float, metavar="S", help="end after so many simulated seconds")
+    sim.set_defaults(handler=_sim)
+
+
+def _sim(arguments: argparse.Namespace) -> int:
+    from station.sim.terminal import SimOptions, run_sim
+
+    return run_sim(
+        SimOptions(
+            version=arguments.ocpp,
+            csms_url=arguments.csms,
+            identity=arguments.id,
+            password_file=arguments.password_file,
+            speed=arguments.speed,
+            evses=arguments.evses,
+            seed=arguments.seed,
+            folder=arguments.store,
+            demo=arguments.demo,
+            plain=arguments.plain,
+            duration_s=arguments.duration,
+        )
+    )
+
+
+def _add_play(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    play = commands.add_parser(
+        "play", help="play a scenario on virtual time and give a verdict", description="Exit code 0: passed, 1: failed."
+    )
+    play.add_argument("scenario", nargs="?", help="a TOML file, or the name of a shipped scenario; none: list them")
+    play.add_argument("--ocpp", choices=VERSIONS, help="only in this version (default: every one that it claims)")
+    play.add_argument("--seed", help="instead of the scenario's own")
+    play.add_argument("--plain", action="store_true", help="no colours, byte for byte the same for the same seed")
+    play.set_defaults(handler=_play)
+
+
+def _play(arguments: argparse.Namespace) -> int:
+    from station.sim import play
+
+    if arguments.scenario is None:
+        for name, title in play.shipped():
+            print(f"{name:<28} {title}")
+        return OK
+    return play.main(arguments.scenario, seed=arguments.seed, ocpp=arguments.ocpp, plain=arguments.plain)
+
+
+def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = commands.add_parser("run", help="run the station on real hardware (firmware)")
+    run.add_argument("--config", required=True, type=Path, metavar="FILE", help="the station's TOML file")
+    run.set_defaults(handler=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from station import firmware, logs
+
+    settings = firmware.load_settings(arguments.config)
+    logs.set_up(settings.log.level, settings.log.format, os.environ)
+    firmware.run(settings)
+    return OK
+
+
+def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    check = commands.add_parser("check", help="tell every mistake of a configuration at once")
+    check.add_argument("config", type=Path, metavar="FILE")
+    check.set_defaults(handler=_check)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from station import firmware
+
+    settings = firmware.load_settings(arguments.config)
+    for warning in firmware.check(settings):
+        print(f"warning: {warning}")
+    print(f"{arguments.config}: good, {len(settings.evse_numbers)} EVSEs, OCPP {' then '.join(settings.csms.versions)}")
+    return OK
+
+
+def _add_config(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    config = commands.add_parser("config", help="help with configuration files")
+    config.add_argument("what", choices=("example", "drivers"), help="example: print a commented file")
+    config.set_defaults(handler=_config)
+
+
+def _config(arguments: argparse.Namespace) -> int:
+    if arguments.what == "drivers":
+        from station import firmware
+
+        print("\n".join(firmware.driver_names()))
+        return OK
+    from station.config_doc import example
+
+    print(example(), end="")
+    return OK
+
+
+def _add_store(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    store = commands.add_parser(
+        "store",
+        help="look into the database of a station that does not run",
+        description="queue: records that wait for the CSMS. dead: records given up, and why. recover: save what can be "
+        "read of a damaged file into a new one; the damaged file is kept.",
+    )
+    store.add_argument("what", choices=("queue", "dead", "recover"))
+    store.add_argument("database", type=Path, metavar="FILE")
+    store.set_defaults(handler=_store)
+
+
+def _store(arguments: argparse.Namespace) -> int:
+    from station.store import show
+
+    print(show.MAKERS[arguments.what](arguments.database), end="")
+    return OK
+
+
+if __name__ == "__main__":
+    sys.exit(main())

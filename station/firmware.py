@@ -1,0 +1,126 @@
+"""`station run` and `station check`: a station on real hardware. Loads no simulator code unless the driver "sim" is configured."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+from hal.api import Board, OnHostLoss
+from hal.registry import claims, create_board, names
+from station import __version__
+from station.app import EvseSetup, StationApp, StationSetup, Surroundings, file_store
+from station.clock import Clock
+from station.config import Settings, load
+from station.runtime.supervise import Notifier
+
+log = logging.getLogger("station")
+
+
+def load_settings(path: str | Path) -> Settings:
+    """Read and check a configuration, drivers included. Raises ConfigError with every mistake."""
+    return load(path, driver_check=create_board, claims=claims)
+
+
+def setup_of(settings: Settings) -> StationSetup:
+    """Settings of the file in the words of the composition root. Raises ConfigError when the password cannot be had."""
+    station, csms = settings.station, settings.csms
+    evses = tuple(
+        EvseSetup(
+            evse=number,
+            board=str(index),
+            unit=unit,
+            max_current_a=settings.evse(number).max_a,
+            phases=settings.evse(number).phases,
+            voltage_v=settings.evse(number).voltage_v,
+            connector_type=settings.evse(number).connector_type,
+            fixed_cable=settings.evse(number).fixed_cable,
+        )
+        for index, board in enumerate(settings.boards)
+        for unit, number in enumerate(board.evses, start=1)
+    )
+    return StationSetup(
+        identity=station.id,
+        url=csms.url,
+        versions=csms.versions,
+        evses=tuple(sorted(evses, key=lambda evse: evse.evse)),
+        vendor=station.vendor,
+        model=station.model,
+        serial=station.serial,
+        firmware=station.firmware or __version__,
+        iccid=station.iccid,
+        imsi=station.imsi,
+        meter_serial=station.meter_serial,
+        meter_type=station.meter_type,
+        password=csms.read_password(),
+        ca_file=csms.ca_file,
+        cert_file=csms.cert_file,
+        key_file=csms.key_file,
+        verify_hostname=csms.verify_hostname,
+        local_address=csms.local_address,
+        open_timeout_s=csms.open_timeout_s,
+        pong_timeout_s=csms.pong_timeout_s,
+        variables=settings.variables,
+        trust_clock=settings.clock.trust_system,
+    )
+
+
+def boards_of(settings: Settings) -> Mapping[str, Board]:
+    """The configured boards, not yet opened, by their place in the file."""
+    return {str(index): create_board(board.driver, board.settings) for index, board in enumerate(settings.boards)}
+
+
+def run(settings: Settings) -> None:
+    """Run the station until SIGTERM or SIGINT. Raises ConfigError and StoreError."""
+    asyncio.run(_run(settings))
+
+
+async def _run(settings: Settings) -> None:
+    setup = setup_of(settings)
+    wall = Clock()
+    around = Surroundings(
+        boards=lambda: boards_of(settings),
+        open_store=file_store(settings.store.path, lambda: wall.now().wall),
+    )
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    notifier = Notifier(os.environ, os.getpid())
+    stopping = loop.create_task(stop.wait())
+    try:
+        while not stop.is_set():
+            app = StationApp(setup, around, notifier=notifier)
+            await app.start()
+            log.info("station %s runs, boot %d, database %s", setup.identity, app.store.boot, settings.store.path)
+            notifier.ready()
+            waiting: set[asyncio.Future[object]] = {stopping, app.rebooting}  # type: ignore[arg-type]  # Future is invariant
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if stop.is_set():
+                notifier.stopping()
+            await app.stop()
+    finally:
+        stopping.cancel()
+        notifier.close()
+
+
+def check(settings: Settings) -> list[str]:
+    """Warnings about a valid configuration: what works, but should not stay so."""
+    warnings = list(settings.warnings)
+    for index, board in boards_of(settings).items():
+        where = f"board[{int(index) + 1}] ({board.name})"
+        if board.on_host_loss is OnHostLoss.NOTHING:
+            warnings.append(
+                f"{where}: nothing opens the contactor when this program dies (on_host_loss = nothing). "
+                "Remedy: use a board that supervises its host, or wire a watchdog relay."
+            )
+        elif board.on_host_loss is OnHostLoss.REDUCES:
+            warnings.append(f"{where}: when this program dies the board goes on at {board.on_host_loss_a:g} A")
+    return warnings
+
+
+def driver_names() -> tuple[str, ...]:
+    return names()

@@ -1,0 +1,63 @@
+"""Logs on standard error: readable lines for people, JSON lines for machines, journald priorities under systemd.
+
+Nothing that is logged holds a secret: passwords and PINs never reach a logger (frames are masked in `station.ocpp.wirelog`).
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Mapping
+
+import orjson
+
+from station.clock import iso
+
+_PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+
+
+class TextFormatter(logging.Formatter):
+    """`12:00:01.123 WARNING station.link: text`; under systemd without a time, with the journal's priority prefix."""
+
+    def __init__(self, *, journal: bool) -> None:
+        super().__init__()
+        self._journal = journal
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = f"{record.name}: {record.getMessage()}"
+        if record.exc_info:
+            text += "\n" + self.formatException(record.exc_info)
+        if self._journal:
+            mark = f"<{_PRIORITY.get(record.levelno, 6)}>"
+            return "\n".join(mark + line for line in text.splitlines())
+        return f"{iso(record.created)[11:23]} {record.levelname:<7} {text}"
+
+
+class JsonFormatter(logging.Formatter):
+    """One object per line: time, level, logger, message, and `station` or `error` when there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": iso(record.created),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        station = getattr(record, "station", None)
+        if station is not None:
+            line["station"] = station
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str).decode()
+
+
+def set_up(level: str, style: str, environ: Mapping[str, str]) -> None:
+    """Send everything of at least `level` to standard error. style: "text" or "json"."""
+    handler = logging.StreamHandler(sys.stderr)
+    journal = "JOURNAL_STREAM" in environ
+    handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter(journal=journal))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for chatty in ("transitions", "websockets", "asyncio", "ocpp"):
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))

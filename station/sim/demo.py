@@ -1,0 +1,58 @@
+"""The session that plays by itself, so that a newcomer sees a car charge within ten seconds."""
+
+from __future__ import annotations
+
+from hal.errors import HalError
+from station.core.types import ChargingState
+from station.errors import StationError
+from station.sim.lab import KNOWN_TOKENS, Lab
+from station.sim.loop import sleep
+
+CARS: tuple[dict[str, object], ...] = (
+    {"name": "compact", "capacity_wh": 52_000.0, "soc_percent": 34.0, "phases": 3, "max_a": 16.0},
+    {"name": "plug-in hybrid", "capacity_wh": 12_000.0, "soc_percent": 12.0, "phases": 1, "max_a": 16.0},
+    {"name": "limousine", "capacity_wh": 90_000.0, "soc_percent": 55.0, "phases": 3, "max_a": 32.0},
+)
+FULL_FOR_S = 120.0
+
+
+class Demo:
+    """Cars come, charge and leave, one EVSE after the other, until somebody takes over (`over`)."""
+
+    def __init__(self, lab: Lab, *, pause_s: float) -> None:
+        """pause_s: simulated seconds between two things that a person should be able to follow."""
+        self._lab = lab
+        self._pause_s = pause_s
+        self.over = False
+
+    async def run(self) -> None:
+        number = 0
+        while not self.over:
+            evse = number % self._lab.settings.evses + 1
+            try:
+                await self._session(evse, CARS[number % len(CARS)], KNOWN_TOKENS[number % len(KNOWN_TOKENS)])
+            except (HalError, StationError):
+                return  # somebody cut the power or took the plug: it is their station now
+            number += 1
+
+    async def _session(self, evse: int, car: dict[str, object], token: str) -> None:
+        await self._wait(self._pause_s)
+        if not self.over:
+            self._lab.plug(evse, car)
+            await self._wait(self._pause_s)
+        if not self.over:
+            self._lab.swipe(token, evse)
+        while not self.over and not self._done(evse):
+            await self._wait(FULL_FOR_S)
+        if not self.over:
+            self._lab.swipe(token, evse)
+            await self._wait(max(self._pause_s, 5.0))
+        if not self.over:
+            self._lab.unplug(evse)
+
+    def _done(self, evse: int) -> bool:
+        tx = self._lab.view().evse(evse).transaction
+        return tx is None or tx.charging_state is ChargingState.SUSPENDED_EV
+
+    async def _wait(self, seconds: float) -> None:
+        await sleep(self._lab.scheduler, seconds)
