@@ -228,20 +228,15 @@ def resume(recording: Recording, folder: Path, at: Commit, *, around: Around = l
     return run_virtual(run(), start_wall=at.wall + OUTAGE_S)
 
 
-def started_at(recording: Recording, point: int, *, late: bool) -> tuple[Commit, tuple[Commit, ...], Commit | None]:
-    """The world at a cut: its moment, the commits acknowledged by then, and the one under way, if any.
-
-    late: between two commits, take the moment just before the second one instead of the one just after the first.
-    """
+def moment_of(recording: Recording, point: int) -> tuple[Commit, tuple[Commit, ...], Commit | None]:
+    """The world at a cut: its moment, the commits acknowledged by then, and the one of which something was written."""
     acknowledged = tuple(commit for commit in recording.commits if commit.done <= point)
     following = next((commit for commit in recording.commits if commit.done > point), None)
-    under_way = following if following is not None and following.begun <= point else None
-    if following is not None and under_way is not None and (late or following.begun < point or not acknowledged):
-        return following, acknowledged, under_way
+    if following is not None and following.begun <= point:
+        return following, acknowledged, following if following.begun < point else None
     if acknowledged:
-        return acknowledged[-1], acknowledged, under_way
-    first = Commit(0, 0, (), DEFAULT_WALL, 0, {}, (), online=True)
-    return first, acknowledged, under_way
+        return acknowledged[-1], acknowledged, None
+    return Commit(0, 0, (), DEFAULT_WALL, 0, {}, (), online=True), (), None
 
 
 def saved(commits: Sequence[Commit], kind: str) -> dict[str, Json]:

@@ -99,10 +99,11 @@ class Bench:
 
     async def start(self, *, online: bool = True) -> None:
         """Start the station and, unless told otherwise, wait until it is accepted and has told its states."""
+        begin = len(self.csms.calls)
         await self._start()
         self._life = asyncio.create_task(self._reboots())
         if online:
-            await self.until(lambda: self.csms.statuses(2), "the states of the connectors")
+            await self.until(lambda: self.csms.statuses(2, begin), "the states of the connectors")
 
     async def _start(self) -> None:
         await self.tell_time()
@@ -340,9 +341,15 @@ def words_16(calls: list[Heard]) -> list[Words]:
             assert call.answer is not None
             numbers[call.answer["transactionId"]] = str(len(numbers))
             words.append(Words(numbers[call.answer["transactionId"]], call.action))
-        elif call.action in RECORDS and "transactionId" in call.payload:
+        elif call.action in RECORDS and "transactionId" in call.payload and not _asked_for(call):
             words.append(Words(numbers[call.payload["transactionId"]], call.action))
     return words
+
+
+def _asked_for(call: Heard) -> bool:
+    """Readings that TriggerMessage asked for are no record."""
+    values = call.payload.get("meterValue", [])
+    return any(value["sampledValue"][0].get("context") == "Trigger" for value in values)
 
 
 def expected_16(facts: list[TxFact]) -> list[Words]:

@@ -53,3 +53,19 @@ async def bench(version: str, make_bench: MakeBench) -> Bench:
     bench = await make_bench(version)
     await bench.start()
     return bench
+
+
+@pytest.fixture
+async def bench_16(make_bench: MakeBench) -> Bench:
+    """A station in 1.6, online."""
+    bench = await make_bench("1.6")
+    await bench.start()
+    return bench
+
+
+@pytest.fixture
+async def bench_201(make_bench: MakeBench) -> Bench:
+    """A station in 2.0.1, online."""
+    bench = await make_bench("2.0.1")
+    await bench.start()
+    return bench
