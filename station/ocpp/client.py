@@ -12,7 +12,7 @@ import logging
 import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from station.clock import Now
 from station.core.effects import Ask, NoticeBody
@@ -27,6 +27,7 @@ from station.ocpp.records import DEFAULT_LIMIT, RecordQueue
 from station.ocpp.registration import ACCEPTED, BackOff, Registration
 from station.ocpp.saving import Saver
 from station.ocpp.services import DataTransfers, StationServices
+from station.ocpp.transfer import transfer
 from station.ocpp.variables import CommVariables
 from station.ocpp.versions import VersionChoice
 from station.ocpp.wirelog import FrameListener, WireLog
@@ -192,6 +193,16 @@ class OcppClient:
     def on_frame(self, listener: FrameListener) -> Callable[[], None]:
         """Hear every frame, secrets masked; the returned function ends that."""
         return self.wire.listen(listener)
+
+    def transfer(self, vendor: str, message: str | None = None, data: Any = None) -> asyncio.Future[tuple[str, Any]]:
+        """DataTransfer to the CSMS (P02): status and data of its answer.
+
+        The future fails with LinkError without a link or an answer. Raises ValueError for a name over its length.
+        """
+        dialect = None if self._talk is None else self._talk.dialect
+        answer = transfer(dialect, self.delivery, vendor, message, data)
+        self._wake()
+        return answer
 
     def abandon(self, version: str) -> int:
         """The operator knows that the CSMS speaks `version` no more: its records become dead letters. How many."""

@@ -25,6 +25,9 @@ from station.store.ops import Op
 
 _RECORDS_PER_FREE_FRAME = 4
 
+Done = Callable[[dict[str, Any] | None], None]
+"""Hears the payload of the answer; None when there will be none (refused, timed out, no link)."""
+
 
 class Kind(Enum):
     """What a CALL is about. BOOT and HEARTBEAT belong to registration."""
@@ -39,11 +42,12 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A CALL to be sent now. `ask` is the number of the question, else None."""
+    """A CALL to be sent now. `ask` is the number of the question, else None; `done` hears the answer of a free frame."""
 
     kind: Kind
     frame: Frame
     ask: int | None = None
+    done: Done | None = None
 
 
 class Delivery:
@@ -81,7 +85,7 @@ class Delivery:
         self._policy = policy
         self._hold_s = hold_s
         self._asks: dict[int, Ask] = {}
-        self._free: deque[Frame] = deque()
+        self._free: deque[tuple[Frame, Done | None]] = deque()
         self._dialect: Dialect | None = None
         self._up = False
         self._flight: Outgoing | None = None
@@ -104,10 +108,12 @@ class Delivery:
         self._asks[ask.ask] = ask
         return ()
 
-    def send(self, frame: Frame) -> None:
-        """A frame of the connected version that nobody waits for; without a link it is dropped."""
+    def send(self, frame: Frame, done: Done | None = None) -> None:
+        """A frame of the connected version that is not kept: without a link it is dropped. `done` is called once."""
         if self._dialect is not None:
-            self._free.append(frame)
+            self._free.append((frame, done))
+        elif done is not None:
+            done(None)
 
     # --- link ----------------------------------------------------------------------------------------------------
 
@@ -136,8 +142,12 @@ class Delivery:
     def disconnected(self) -> tuple[Event, ...]:
         """The link is gone: what was in flight will not be answered. Idempotent."""
         self._dialect = None
-        self._flight = None
+        flight, self._flight = self._flight, None
+        waiting = [flight.done if flight is not None else None, *(done for _, done in self._free)]
         self._free.clear()
+        for done in waiting:
+            if done is not None:
+                done(None)
         return self.suspended()
 
     def _give_up_asks(self) -> tuple[Event, ...]:
@@ -175,7 +185,7 @@ class Delivery:
             return Outgoing(Kind.ASK, dialect.ask(ask.token, self._services), ask.ask)
         if self._streak >= _RECORDS_PER_FREE_FRAME and self._free:
             self._streak = 0
-            return Outgoing(Kind.FREE, self._free.popleft())
+            return self._free_frame()
         frame = self.records.next(dialect, now)
         if frame is not None:
             self._streak += 1
@@ -188,9 +198,11 @@ class Delivery:
         frame = self.notices.next(dialect, self._services, now)
         if frame is not None:
             return Outgoing(Kind.NOTICE, frame)
-        if self._free:
-            return Outgoing(Kind.FREE, self._free.popleft())
-        return None
+        return self._free_frame() if self._free else None
+
+    def _free_frame(self) -> Outgoing:
+        frame, done = self._free.popleft()
+        return Outgoing(Kind.FREE, frame, done=done)
 
     def answered(self, payload: dict[str, Any]) -> tuple[Event, ...]:
         """The CSMS answered the CALL in flight; returns what the core must learn (before the ops are committed).
@@ -213,6 +225,8 @@ class Delivery:
             case _:
                 pass
         self._flight = None
+        if out.done is not None:
+            out.done(payload)
         return events
 
     def answered_badly(self, payload: Any, why: str, now: Now) -> tuple[Event, ...]:
@@ -250,7 +264,7 @@ class Delivery:
             case Kind.NOTICE:
                 self.notices.refused()
             case _:
-                pass
+                _unheard(out)
         return ()
 
     def timed_out(self, now: Now) -> tuple[Event, ...]:
@@ -266,7 +280,7 @@ class Delivery:
             case Kind.NOTICE:
                 self.notices.timed_out(now)
             case _:
-                pass
+                _unheard(out)
         return ()
 
     def unsendable(self, why: str, now: Now) -> tuple[Event, ...]:
@@ -301,3 +315,9 @@ class Delivery:
         for number in late:
             del self._asks[number]
         return tuple(Unanswered(number) for number in late)
+
+
+def _unheard(out: Outgoing) -> None:
+    """Whoever waits for the answer of a free frame learns that there is none."""
+    if out.done is not None:
+        out.done(None)

@@ -161,6 +161,12 @@ class Dialect(Protocol):
         """Words for a state, may be empty. The shell drops a frame whose words equal those last acknowledged for the
         same key, timestamps aside."""
 
+    def data_transfer(self, vendor: str, message: str | None, data: Any) -> Frame:
+        """DataTransfer to the CSMS (P02). Raises ValueError for a name over its length."""
+
+    def data_transfer_answer(self, payload: Payload) -> tuple[str, Any]:
+        """Status and data of the CSMS's answer."""
+
     def handle(self, call: Call, services: Services) -> None:
         """Answer a CALL from the CSMS (the payload is already schema-valid). Unknown actions never come here."""
 

@@ -65,6 +65,18 @@ def _data_transfer(call: Call, services: Services, _settings: DialectSettings) -
     call.answer(answer)
 
 
+def data_transfer(vendor: str, message: str | None, data: Any) -> Frame:
+    """DataTransfer to the central system (4.3). Raises ValueError for a name over its length (cut, it would mean another)."""
+    if len(vendor) > 255 or (message is not None and len(message) > 50):
+        raise ValueError("vendorId has at most 255 characters, messageId at most 50")
+    payload: Payload = {"vendorId": vendor}
+    if message is not None:
+        payload["messageId"] = message
+    if data is not None:
+        payload["data"] = _text(data)
+    return Frame("DataTransfer", payload)
+
+
 def _text(data: Any) -> str:
     return data if isinstance(data, str) else json.dumps(data, separators=(",", ":"))
 

@@ -105,6 +105,12 @@ class Dialect16:
             case _:
                 assert_never(body)
 
+    def data_transfer(self, vendor: str, message: str | None, data: Any) -> Frame:
+        return core_boot.data_transfer(vendor, message, data)
+
+    def data_transfer_answer(self, payload: Payload) -> tuple[str, Any]:
+        return str(payload.get("status", "Rejected")), payload.get("data")
+
     def handle(self, call: Call, services: Services) -> None:
         _HANDLERS[call.action](call, services, self._settings)
 

@@ -102,6 +102,12 @@ class Dialect201:
             case _:
                 assert_never(body)
 
+    def data_transfer(self, vendor: str, message: str | None, data: Any) -> Frame:
+        return data_transfer.request(vendor, message, data)
+
+    def data_transfer_answer(self, payload: Payload) -> tuple[str, Any]:
+        return str(payload.get("status", "Rejected")), payload.get("data")
+
     def handle(self, call: Call, services: Services) -> None:
         self.handlers[call.action](call, services)
 
