@@ -172,6 +172,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._job_done)
         return future
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Wait for the threads without a limit: `asyncio.run` sets one (Python 3.12), and virtual time would jump to it."""
+        del timeout
+        await super().shutdown_default_executor()
+
     def _job_done(self, _future: asyncio.Future[Any]) -> None:
         self._jobs -= 1
 

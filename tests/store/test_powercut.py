@@ -69,11 +69,16 @@ class Session:
             store = SqliteStore.open(folder / "s.db", threaded=False, now_wall=lambda: 0.0)
         except StoreError as error:
             raise AssertionError(f"cut {point}, seed {seed}: {error}") from error
+        try:
+            self._compare(store, point, seed)
+        finally:
+            store.close()
+
+    def _compare(self, store: SqliteStore, point: int, seed: int) -> None:
         promised = max(number for position, number in self.acknowledged if position <= point)
         assert contents(store) in self.snapshots[promised:], f"cut {point}, seed {seed}: lost or torn"
         assert store.boot > max((boot for position, boot in self.boots if position <= point), default=0)
         assert store.next_record_id() > max((i for position, i in self.issued if position <= point), default=0)
-        store.close()
 
 
 @pytest.fixture
