@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from station import __version__
 
 VERSIONS = ("1.6", "2.0.1")
 OK, FAILED, WRONG = 0, 1, 2
+LONGEST_TOKEN = 36  # identifierString of idToken (2.0.1); 1.6 takes 20
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,6 +36,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `station play ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+    finally:
+        _flush()
+
+
+def _flush() -> None:
+    """What is still buffered for a pipe that nobody reads any more is no error either."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parser() -> argparse.ArgumentParser:
@@ -64,6 +76,22 @@ def _speed(text: str) -> float | None:
     return speed
 
 
+def _duration(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0 (got {text})")
+    return seconds
+
+
+def _token(text: str) -> str:
+    if not 0 < len(text) <= LONGEST_TOKEN or not text.isprintable():
+        raise argparse.ArgumentTypeError(f"must have 1 to {LONGEST_TOKEN} characters (got {text!r})")
+    return text
+
+
 def _add_sim(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sim = commands.add_parser(
         "sim",
@@ -79,10 +107,11 @@ def _add_sim(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     sim.add_argument(
         "--speed",
         type=_speed,
-        default=10.0,
+        default=argparse.SUPPRESS,
         metavar="N|max",
-        help="simulated seconds per second (default: 10); max only with the embedded CSMS",
+        help="simulated seconds per second (default: 10, towards --csms 1); max only with the embedded CSMS",
     )
+    sim.add_argument("--token", type=_token, metavar="ID", help="the card that is swiped; your CSMS should know it")
     sim.add_argument(
         "--evses", type=int, choices=range(1, 9), default=2, metavar="N", help="EVSEs, 1 to 8 (default: 2)"
     )
@@ -90,20 +119,23 @@ def _add_sim(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     sim.add_argument("--store", metavar="DIR", type=Path, help="keep the database there; default: a temporary one")
     sim.add_argument("--no-demo", dest="demo", action="store_false", help="do not play the first session")
     sim.add_argument("--plain", action="store_true", help="lines instead of a screen, for logs and pipes")
-    sim.add_argument("--duration", type=float, metavar="S", help="end after so many simulated seconds")
+    sim.add_argument("--duration", type=_duration, metavar="S", help="end after so many simulated seconds")
     sim.set_defaults(handler=_sim)
 
 
 def _sim(arguments: argparse.Namespace) -> int:
     from station.sim.terminal import SimOptions, run_sim
 
+    # A foreign CSMS lives in real time, and so does the station by default: time stamps and energy then agree there.
+    usual = 10.0 if arguments.csms is None else 1.0
     return run_sim(
         SimOptions(
             version=arguments.ocpp,
             csms_url=arguments.csms,
             identity=arguments.id,
             password_file=arguments.password_file,
-            speed=arguments.speed,
+            token=arguments.token,
+            speed=getattr(arguments, "speed", usual),
             evses=arguments.evses,
             seed=arguments.seed,
             folder=arguments.store,

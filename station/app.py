@@ -6,6 +6,7 @@ Firmware, simulator and test bench differ in their `Surroundings` and in nothing
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import uuid
@@ -16,6 +17,7 @@ from typing import Any
 
 from hal.api import Board, EvseUnit
 from station.clock import Clock
+from station.core import live
 from station.core.components import standard_definitions
 from station.core.device_model import DeviceModel, VariableKey
 from station.core.events import ShutdownRequested
@@ -40,6 +42,8 @@ DIALECTS: Mapping[str, str] = {
     "1.6": "station.ocpp.v16.dialect:create",
 }
 DRAIN_S = 2.0
+DRAIN_LOOK_S = 0.05
+SECURE = "wss:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,20 +148,24 @@ class StationApp:
         loop = asyncio.get_running_loop()
         self._scheduler: Scheduler = around.scheduler if around.scheduler is not None else loop
         self.store = around.open_store()
-        self.clock = self._make_clock()
-        self._rng = self._make_rng()
-        self._rows = self.store.rows()
-        self.model = self._make_model()
-        self.rebooting: asyncio.Future[str] = loop.create_future()
-        station = Station(self._infos(), self.model, self.new_id, meter_poll_s=setup.meter_poll_s)
-        self.jobs = Jobs(self.store, self._job_reported)
-        self.hosts = tuple(self._host(name, board) for name, board in self.boards.items())
-        self.hands = StationHands(self.hosts, self._submit, self.jobs, self._reboot)
-        # The gateway needs the client and the client the gateway; the client looks at it only once started.
-        self.client = OcppClient(
-            self._client_settings(), _Late(self), self.store, DIALECTS, self.new_id, self._rng, around.link
-        )
-        self.gateway = Gateway(station, self.store, self.clock, self._scheduler, self.client, self.hands)
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.store.close)
+            self.clock = self._make_clock()
+            self._rng = self._make_rng()
+            self._rows = self.store.rows()
+            self.model = self._make_model()
+            self.rebooting: asyncio.Future[str] = loop.create_future()
+            station = Station(self._infos(), self.model, self.new_id, meter_poll_s=setup.meter_poll_s)
+            self.jobs = Jobs(self.store, self._job_reported)
+            self.hosts = tuple(self._host(name, board) for name, board in self.boards.items())
+            self.hands = StationHands(self.hosts, self._submit, self.jobs, self._reboot)
+            # The gateway needs the client and the client the gateway; the client looks at it only once started.
+            self.client = OcppClient(
+                self._client_settings(), _Late(self), self.store, DIALECTS, self.new_id, self._rng, around.link
+            )
+            self.gateway = Gateway(station, self.store, self.clock, self._scheduler, self.client, self.hands)
+            undo.pop_all()
+        live.connect(self.model, self.gateway.view, self.clock.now)
         self._supervisor = Supervisor()
         self._dead = False
 
@@ -191,9 +199,17 @@ class StationApp:
         ):
             if value and model.find(component, variable) is not None:
                 model.put(VariableKey(component, variable), value)
-        for key in getattr(model, "ignored", ()):
+        model.compute(VariableKey("SecurityCtrlr", "SecurityProfile"), lambda: str(self.security_profile))
+        for key in model.ignored:
             log.warning("saved variable %s does not fit any more and is ignored", key)
         return model
+
+    @property
+    def security_profile(self) -> int:
+        """0 none, 1 password, 2 TLS (and password), 3 TLS with a certificate of our own (A00)."""
+        if not self.setup.url.lower().startswith(SECURE):
+            return 1 if self.setup.password or self.model.text("SecurityCtrlr", "BasicAuthPassword") else 0
+        return 3 if self.setup.cert_file else 2
 
     def _unit(self, setup: EvseSetup) -> EvseUnit:
         board = self.boards[setup.board]
@@ -286,6 +302,7 @@ class StationApp:
 
     def _reboot(self, reason: str) -> None:
         if not self.rebooting.done():
+            log.info("restarting: %s", reason)
             self.rebooting.set_result(reason)
 
     def _job_reported(self, report: JobProgress | JobDone) -> None:
@@ -303,18 +320,15 @@ class StationApp:
         self.store.close()
 
     async def _drain(self) -> None:
-        """Before a reboot, what was just recorded gets its chance to leave; what does not is kept anyway."""
-        heard = asyncio.Event()
-        stop_listening = self.client.on_frame(lambda *_frame: heard.set())
-        try:
-            async with asyncio.timeout(DRAIN_S):
-                while self.client.online and self.client.services.queued():
-                    heard.clear()
-                    await heard.wait()
-        except TimeoutError:
-            log.info("rebooting with records still to be sent; they are kept")
-        finally:
-            stop_listening()
+        """Before a reboot the answer leaves, and what was just recorded gets its chance; what does not leave is kept."""
+        loop = asyncio.get_running_loop()
+        over = loop.time() + DRAIN_S
+        await asyncio.sleep(DRAIN_LOOK_S)
+        while self.client.online and self.client.services.queued():
+            if loop.time() >= over:
+                log.info("restarting with records still to be sent; they are kept")
+                return
+            await asyncio.sleep(DRAIN_LOOK_S)
 
     async def _shut_down(self) -> None:
         self._dead = True
@@ -332,6 +346,7 @@ class StationApp:
         await self._supervisor.close()
         await self.hands.close()
         self.store.close()
+        await self.jobs.close()
 
 
 class _Late:

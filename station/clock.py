@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -72,9 +73,16 @@ def iso(wall: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{millis:03d}Z"
 
 
+_LEAP = re.compile(r":60(?=[.,Zz+-]|$)")
+
+
 def parse_iso(text: str) -> float:
-    """Seconds since the epoch of any RFC 3339 date-time; without a zone it is taken as UTC. Raises ValueError."""
-    parsed = datetime.fromisoformat(text.strip())
+    """Seconds since the epoch of any RFC 3339 date-time; without a zone it is taken as UTC. Raises ValueError.
+
+    A leap second is the moment at which it ends, as it has no number of its own.
+    """
+    text, leaps = _LEAP.subn(":59", text.strip().upper())
+    parsed = datetime.fromisoformat(text)
     if parsed.tzinfo is None:
         parsed = parsed.replace(tzinfo=UTC)
-    return parsed.timestamp()
+    return parsed.timestamp() + leaps

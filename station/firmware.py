@@ -15,6 +15,7 @@ from station import __version__
 from station.app import EvseSetup, StationApp, StationSetup, Surroundings, file_store
 from station.clock import Clock
 from station.config import Settings, load
+from station.errors import ConfigError
 from station.runtime.supervise import Notifier
 
 log = logging.getLogger("station")
@@ -22,7 +23,16 @@ log = logging.getLogger("station")
 
 def load_settings(path: str | Path) -> Settings:
     """Read and check a configuration, drivers included. Raises ConfigError with every mistake."""
-    return load(path, driver_check=create_board, claims=claims)
+    settings = load(path, driver_check=create_board, claims=claims)
+    problems = [
+        f"board[{position}].evses: names {len(board.evses)} EVSEs, but the board ({board.driver}) has {units}. "
+        f"Remedy: name {units}, one for each EVSE of the board in its order."
+        for position, board in enumerate(settings.boards, start=1)
+        if len(board.evses) > (units := len(create_board(board.driver, board.settings).units))
+    ]
+    if problems:
+        raise ConfigError(problems)
+    return settings
 
 
 def setup_of(settings: Settings) -> StationSetup:
@@ -118,9 +128,16 @@ def check(settings: Settings) -> list[str]:
                 "Remedy: use a board that supervises its host, or wire a watchdog relay."
             )
         elif board.on_host_loss is OnHostLoss.REDUCES:
-            warnings.append(f"{where}: when this program dies the board goes on at {board.on_host_loss_a:g} A")
+            amps = "a lower current" if board.on_host_loss_a is None else f"{board.on_host_loss_a:g} A"
+            warnings.append(f"{where}: when this program dies the board goes on at {amps} (on_host_loss = reduces).")
+        unused = len(board.units) - len(settings.boards[int(index)].evses)
+        if unused > 0:
+            warnings.append(
+                f"{where}: {unused} of its {len(board.units)} EVSEs are not used. Remedy: number them in board.evses."
+            )
     return warnings
 
 
 def driver_names() -> tuple[str, ...]:
+    """What `driver` may be in a [[board]], sorted."""
     return names()

@@ -16,6 +16,11 @@ from station.clock import iso
 _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
 
+def one_line(text: str) -> str:
+    """Text without control characters: what a CSMS sends can neither forge a line of the log nor command a terminal."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 class TextFormatter(logging.Formatter):
     """`12:00:01.123 WARNING station.link: text`; under systemd without a time, with the journal's priority prefix."""
 
@@ -24,7 +29,10 @@ class TextFormatter(logging.Formatter):
         self._journal = journal
 
     def format(self, record: logging.LogRecord) -> str:
-        text = f"{record.name}: {record.getMessage()}"
+        text = f"{record.name}: {one_line(record.getMessage())}"
+        station = getattr(record, "station", None)
+        if station is not None:
+            text += f" [{one_line(str(station))}]"
         if record.exc_info:
             text += "\n" + self.formatException(record.exc_info)
         if self._journal:
@@ -48,7 +56,11 @@ class JsonFormatter(logging.Formatter):
             line["station"] = station
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str).decode()
+        try:
+            return orjson.dumps(line, default=str).decode()
+        except orjson.JSONEncodeError:  # half a surrogate pair is no Unicode text
+            whole = {key: str(value).encode(errors="replace").decode() for key, value in line.items()}
+            return orjson.dumps(whole).decode()
 
 
 def set_up(level: str, style: str, environ: Mapping[str, str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from station.clock import Now
 from station.core.state import CacheEntry, Turn
 from station.core.types import AuthStatus, IdToken, TokenInfo, TokenKind
 
@@ -31,67 +30,100 @@ class Decision:
     info: TokenInfo | None = None
 
 
-def decide(turn: Turn, token: IdToken, evse: int) -> Decision:
-    """Decide without asking, or say that the CSMS must be asked."""
+def decide(turn: Turn, token: IdToken, evse: int, *, asked: bool = False) -> Decision:
+    """Decide without asking, or say that the CSMS must be asked. `asked`: it was, and did not answer: as good as offline."""
     model = turn.model
     if not model.boolean("AuthCtrlr", "Enabled"):
         return Decision(Answer.ACCEPT, "authorisation is switched off")
     if token.kind in _SELF_SUFFICIENT:
         return Decision(Answer.ACCEPT, "needs no authorisation")
     known = lookup(turn, token)
-    if turn.state.online:
-        # C12.FR.02: an Accepted entry saves the round trip; any other status must be confirmed by the CSMS (C12.FR.05).
-        if known and model.boolean("AuthCtrlr", "LocalPreAuthorize") and usable(known, turn.now, evse):
-            return Decision(Answer.ACCEPT, "authorisation cache", known)
-        return Decision(Answer.ASK, "the CSMS decides")
-    return _offline(turn, known, evse)
+    decision = _online(turn, known, evse) if turn.state.online and not asked else _offline(turn, known, evse)
+    if decision.answer is Answer.ACCEPT and known is not None:
+        touch(turn, token)
+    return decision
+
+
+def _online(turn: Turn, known: TokenInfo | None, evse: int) -> Decision:
+    model = turn.model
+    good = known is not None and usable(turn, known, evse)
+    # C12.FR.02: an Accepted entry saves the round trip; any other status is checked with the CSMS (C10.FR.03, C12.FR.05).
+    if good and (model.boolean("AuthCtrlr", "LocalPreAuthorize") or not may_ask(turn)):
+        return Decision(Answer.ACCEPT, "authorisation cache", known)
+    if known is not None and is_master(turn, known):
+        return Decision(Answer.REFUSE, "a master pass starts nothing")
+    if not may_ask(turn):  # TC_E_52
+        return Decision(Answer.REFUSE, "not known here, and the CSMS is not asked")
+    if known is not None and not good and model.boolean("AuthCacheCtrlr", "DisablePostAuthorize"):  # TC_C_57
+        return Decision(Answer.REFUSE, f"known as {known.status.value}")
+    return Decision(Answer.ASK, "the CSMS decides")
 
 
 def _offline(turn: Turn, known: TokenInfo | None, evse: int) -> Decision:
     model = turn.model
-    if known is not None and model.boolean("AuthCtrlr", "LocalAuthorizeOffline"):
-        if usable(known, turn.now, evse):
+    if known is not None:
+        if not usable(turn, known, evse):
+            return Decision(Answer.REFUSE, f"known as {known.status.value}, and no good here and now")
+        if model.boolean("AuthCtrlr", "LocalAuthorizeOffline"):
             return Decision(Answer.ACCEPT, "authorisation cache, offline", known)
-        return Decision(Answer.REFUSE, f"known as {known.status.value}")
-    if model.boolean("AuthCtrlr", "OfflineTxForUnknownIdEnabled"):  # C15.FR.01
+        return Decision(Answer.REFUSE, "nobody is authorised locally while offline")
+    if model.boolean("AuthCtrlr", "OfflineTxForUnknownIdEnabled"):  # C15.FR.08
         return Decision(Answer.ACCEPT, "unknown id accepted while offline")
     return Decision(Answer.REFUSE, "offline and unknown")
 
 
-def usable(info: TokenInfo, now: Now, evse: int) -> bool:
-    """Accepted, not expired, and valid for this EVSE (C01.FR.19: evseId list restricts)."""
-    if info.status is not AuthStatus.ACCEPTED:
+def may_ask(turn: Turn) -> bool:
+    """Whether the CSMS may be asked at all."""
+    return not turn.model.boolean("AuthCtrlr", "DisableRemoteAuthorization")
+
+
+def is_master(turn: Turn, info: TokenInfo) -> bool:
+    return info.group is not None and is_master_group(turn, info.group)
+
+
+def is_master_group(turn: Turn, group: IdToken) -> bool:
+    """The group that may end transactions and never starts one (C12.FR.09, C16.FR.03)."""
+    master = turn.model.text("AuthCtrlr", "MasterPassGroupId")
+    return bool(master) and group.value.casefold() == master.casefold()
+
+
+def usable(turn: Turn, info: TokenInfo, evse: int) -> bool:
+    """Good for starting: Accepted, not expired, valid for this EVSE (C01.FR.21), and no master pass."""
+    now = turn.now
+    if info.status is not AuthStatus.ACCEPTED or is_master(turn, info):
         return False
-    if info.expires is not None and now.trusted and now.wall >= info.expires:
+    if info.expires is not None and now.trusted and now.wall >= info.expires:  # C10.FR.10, FR.13
         return False
     return not info.evses or evse in info.evses
 
 
 def lookup(turn: Turn, token: IdToken) -> TokenInfo | None:
-    """What the cache says, None when it is off, empty, or the entry outlived AuthCacheLifeTime (C10.FR.08)."""
+    """What the cache says, None when it is off, empty, or the entry outlived LifeTime since its last use (C10.FR.08)."""
     if not turn.model.boolean("AuthCacheCtrlr", "Enabled"):
         return None
     entry = turn.state.cache.get(token.key)
     if entry is None:
         return None
-    life = turn.model.integer("AuthCacheCtrlr", "LifeTime") if _has_lifetime(turn) else 0
-    if life > 0 and turn.now.wall - entry.stored > life:
+    life = turn.model.integer("AuthCacheCtrlr", "LifeTime")
+    if life > 0 and entry.info.expires is None and turn.now.wall - entry.used > life:
         return None
-    entry.used = turn.now.wall
     return entry.info
 
 
-def _has_lifetime(turn: Turn) -> bool:
-    return turn.model.find("AuthCacheCtrlr", "LifeTime") is not None
+def touch(turn: Turn, token: IdToken) -> None:
+    """The entry was used: its life begins anew."""
+    entry = turn.state.cache[token.key]
+    entry.used = turn.now.wall
+    turn.save("cache", token.key, entry_to_row(entry))
 
 
 def remember(turn: Turn, token: IdToken, info: TokenInfo) -> None:
-    """Store whatever the CSMS said of a token (C10.FR.01, FR.05), evicting the least recently used one when full."""
+    """Store whatever the CSMS said of a token (C10.FR.01, FR.04, FR.05). When full, a refused entry goes first (C10.FR.07)."""
     if token.kind in _NOT_CACHED or not turn.model.boolean("AuthCacheCtrlr", "Enabled"):
         return
     cache = turn.state.cache
     if token.key not in cache and len(cache) >= CACHE_ENTRIES:
-        oldest = min(cache, key=lambda key: cache[key].used)
+        oldest = min(cache, key=lambda key: (cache[key].info.status is AuthStatus.ACCEPTED, cache[key].used))
         del cache[oldest]
         turn.save("cache", oldest, None)
     entry = CacheEntry(info=info, stored=turn.now.wall, used=turn.now.wall)
@@ -100,7 +132,7 @@ def remember(turn: Turn, token: IdToken, info: TokenInfo) -> None:
 
 
 def forget_all(turn: Turn) -> bool:
-    """ClearCache; False when the cache is off (C11.FR.03)."""
+    """ClearCache; False when the cache is off (C11.FR.04)."""
     if not turn.model.boolean("AuthCacheCtrlr", "Enabled"):
         return False
     for key in turn.state.cache:
@@ -118,6 +150,7 @@ def entry_to_row(entry: CacheEntry) -> dict[str, object]:
         "evses": list(info.evses),
         "language": info.language,
         "stored": entry.stored,
+        "used": entry.used,
     }
 
 
@@ -136,10 +169,12 @@ def entry_from_row(row: dict[str, object]) -> CacheEntry:
             language=None if row["language"] is None else str(row["language"]),
         ),
         stored=stored,
-        used=stored,
+        used=float(str(row.get("used", stored))),
     )
 
 
 def same_group(left: IdToken | None, right: IdToken | None) -> bool:
-    """Group ids compare by value alone: 1.6 knows no kinds (C09.FR.03 compares within one version)."""
-    return left is not None and right is not None and left.value.casefold() == right.value.casefold()
+    """Group ids compare by value alone: 1.6 knows no kinds (C09.FR.03 compares within one version). Empty ones are none."""
+    if left is None or right is None or not left.value:
+        return False
+    return left.value.casefold() == right.value.casefold()

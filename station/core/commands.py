@@ -1,13 +1,16 @@
-"""Commands of a CSMS or a technician: check, do, and reply with a 2.x status word."""
+"""Commands of a CSMS or a technician: check, do, and reply with a 2.x status word and a reason code of the OCA's list."""
 
 from __future__ import annotations
 
-from hal.api import LockState
-from station.core import authorize, metering, session
+from typing import assert_never
+
+from station.core import authorize, availability, metering, permission, resetting, session, unlocking
 from station.core import evse as rules
-from station.core.effects import Output, Reboot, Record, Reply, Save, SettingChanged
+from station.core.effects import Reply, Save, SettingChanged
 from station.core.events import (
     ChangeAvailability,
+    ClearCache,
+    Command,
     RemoteStart,
     RemoteStop,
     Reset,
@@ -17,19 +20,38 @@ from station.core.events import (
     TriggerTransaction,
     Unlock,
 )
-from station.core.facts import SecurityFact
-from station.core.state import EvseState, Turn
-from station.core.transaction import Ending
-from station.core.types import ConnectorState, ResetKind, StopReason, Trigger, Verdict
+from station.core.recording import security
+from station.core.state import Authorization, AuthState, EvseState, Turn
+from station.core.types import ConnectorState, Verdict
 
 ACCEPTED = Verdict("Accepted")
-UNLOCK_WAIT_S = 5.0
-_RESET_REASON = {
-    ResetKind.IMMEDIATE: StopReason.IMMEDIATE_RESET,
-    ResetKind.ON_IDLE: StopReason.IMMEDIATE_RESET,
-    ResetKind.HARD: StopReason.HARD_RESET,
-    ResetKind.SOFT: StopReason.SOFT_RESET,
-}
+
+
+def obey(turn: Turn, command: Command) -> None:
+    """Carry out a command; exactly one Reply follows, in this turn or (Unlock) a little later."""
+    match command:
+        case RemoteStart():
+            remote_start(turn, command)
+        case RemoteStop():
+            remote_stop(turn, command)
+        case Unlock():
+            unlocking.unlock(turn, command)
+        case ChangeAvailability():
+            change_availability(turn, command)
+        case Reset():
+            resetting.reset(turn, command)
+        case SetVariables():
+            set_variables(turn, command)
+        case ClearCache(ref=ref):
+            clear_cache(turn, ref)
+        case TriggerStatus():
+            trigger_status(turn, command)
+        case TriggerMeterValues():
+            trigger_meter_values(turn, command)
+        case TriggerTransaction():
+            trigger_transaction(turn, command)
+        case _:
+            assert_never(command)
 
 
 def rejected(reason: str, info: str | None = None) -> Verdict:
@@ -45,21 +67,32 @@ def reply(turn: Turn, ref: int, verdict: Verdict) -> None:
 
 def remote_start(turn: Turn, command: RemoteStart) -> None:
     """F01, F02. The reply comes first; authorisation and everything after it follow from the same turn."""
-    if turn.state.save_failed or turn.state.reset is not None or turn.state.stopping:
-        reply(turn, command.ref, rejected("InternalError" if turn.state.save_failed else "ReadyToReset"))
+    if command.group is not None and authorize.is_master_group(turn, command.group):
+        reply(turn, command.ref, rejected("InvalidIdToken", "a master pass starts nothing"))  # C16.FR.03
         return
-    evse = _evse_for_remote_start(turn, command)
-    if isinstance(evse, Verdict):
-        reply(turn, command.ref, evse)
+    found = _station_refusal(turn) or _evse_for_remote_start(turn, command)
+    if isinstance(found, Verdict):
+        reply(turn, command.ref, found)
         return
-    tx = evse.open_tx
+    tx = found.open_tx
     reply(turn, command.ref, Verdict("Accepted", data={"transactionId": tx.tx_id} if tx else {}))
-    if turn.model.boolean("AuthCtrlr", "AuthorizeRemoteStart"):  # F01.FR.01, F02.FR.01
-        session.begin_authorization(
-            turn, evse, command.token, remote_start_id=command.remote_start_id, remote=True, group=command.group
-        )
-    else:
-        session.begin_accepted(turn, evse, command.token, remote_start_id=command.remote_start_id, group=command.group)
+    auth = Authorization(
+        command.token, AuthState.PENDING, command.group, remote=True, remote_start_id=command.remote_start_id
+    )
+    if turn.model.boolean("AuthCtrlr", "AuthorizeRemoteStart"):  # F01.FR.01, F02.FR.09
+        permission.begin_authorization(turn, found, auth)
+    else:  # F01.FR.02, F02.FR.10
+        found.auth = auth
+        permission.accept(turn, found, auth, None)
+
+
+def _station_refusal(turn: Turn) -> Verdict | None:
+    state = turn.state
+    if state.save_failed:
+        return rejected("InternalError", "the station cannot save")
+    if state.reset is not None or state.stopping:
+        return rejected("Unspecified", "the station is about to restart")
+    return None
 
 
 def _evse_for_remote_start(turn: Turn, command: RemoteStart) -> EvseState | Verdict:
@@ -68,80 +101,41 @@ def _evse_for_remote_start(turn: Turn, command: RemoteStart) -> EvseState | Verd
         evse = evses.get(command.evse)
         if evse is None:
             return rejected("UnknownEvse", f"evse {command.evse}")
-        return _can_start(turn, evse) or evse
-    free = [evse for evse in evses.values() if _can_start(turn, evse) is None]
-    # F02: the station chooses; a vehicle that already waits is the likeliest one.
+        return _cannot_start(turn, evse) or evse
+    refusals = [_cannot_start(turn, evse) for evse in evses.values()]
+    free = [evse for evse, refusal in zip(evses.values(), refusals, strict=True) if refusal is None]
+    # F02.FR.22: the station chooses; a vehicle that already waits is the likeliest one.
     waiting = [evse for evse in free if evse.pilot.connected]
-    chosen = waiting or free
-    return chosen[0] if chosen else rejected("NoEvse" if not evses else "Occupied", "no EVSE is free")
+    if waiting or free:
+        return (waiting or free)[0]
+    reasons = {refusal.reason for refusal in refusals if refusal is not None}
+    return rejected((reasons.pop() if len(reasons) == 1 else None) or "Unspecified", "no EVSE is free")
 
 
-def _can_start(turn: Turn, evse: EvseState) -> Verdict | None:
-    """None when it can, else the refusal (F01.FR.21-24)."""
+def _cannot_start(turn: Turn, evse: EvseState) -> Verdict | None:
+    """None when it can, else the refusal (F01.FR.21-24, F02.FR.25, FR.26)."""
     state = evse.connector.availability
     if state is ConnectorState.FAULTED or rules.stopping_fault(turn, evse) is not None:
         return rejected("InternalError", "the EVSE is faulted")
-    if state is ConnectorState.UNAVAILABLE or evse.connector.inoperative:
+    if state is ConnectorState.UNAVAILABLE or not availability.wanted(turn, evse, evse.connector):
         return rejected("NotEnabled", "the EVSE is unavailable")
     if evse.auth is not None or evse.lock_holder is not None:
         return rejected("TxInProgress", "the EVSE is authorised for another token")
-    if evse.tx is not None and not evse.tx.open:
-        return rejected("TxInProgress", "the EVSE is ending a transaction")
+    if evse.tx is not None and (not evse.tx.open or evse.tx.token is not None):
+        return rejected("TxInProgress", "the transaction at this EVSE was authorised before")
+    if evse.tx is None and not rules.may_begin(turn, evse):
+        return rejected("CSNotAccepted", "the CSMS has not accepted this station yet")
     return None
 
 
 def remote_stop(turn: Turn, command: RemoteStop) -> None:
     """F03."""
     for evse in turn.state.evses.values():
-        tx = evse.open_tx
-        if tx is not None and tx.tx_id == command.tx_id:
-            reply(turn, command.ref, ACCEPTED)
-            if evse.auth is not None:
-                session.deauthorize(turn, evse, Trigger.REMOTE_STOP, StopReason.REMOTE)
-            else:  # nobody is authorised: what is left of it ends (F03.FR.02)
-                session.begin_ending(turn, evse, Ending(StopReason.REMOTE, Trigger.REMOTE_STOP, turn.now))
-                session.settle(turn, evse)
+        if evse.open_tx is not None and evse.open_tx.tx_id == command.tx_id:
+            reply(turn, command.ref, ACCEPTED)  # F03.FR.07
+            permission.stop_remotely(turn, evse)
             return
-    reply(turn, command.ref, rejected("TxNotFound", command.tx_id))
-
-
-# --- unlock ---------------------------------------------------------------------------------------------------------
-
-
-def unlock(turn: Turn, command: Unlock) -> None:
-    """F05; in 1.6 it stops a running transaction first."""
-    evse = turn.state.evses.get(command.evse)
-    if evse is None or not 1 <= command.connector <= len(evse.connectors):
-        reply(turn, command.ref, Verdict("UnknownConnector", "UnknownConnectorId"))
-        return
-    if evse.authorized and evse.open_tx is not None:
-        if not command.stops_transaction:  # F05.FR.02
-            reply(turn, command.ref, Verdict("OngoingAuthorizedTransaction"))
-            return
-        session.deauthorize(turn, evse, Trigger.UNLOCK_COMMAND, StopReason.UNLOCK_COMMAND)
-    if not evse.info.has_lock or evse.info.fixed_cable:
-        reply(turn, command.ref, Verdict("UnlockFailed", "NotEnabled", "this connector has no lock"))
-        return
-    evse.lock_holder = None
-    if evse.lock is LockState.UNLOCKED and not evse.relay_closed:
-        reply(turn, command.ref, Verdict("Unlocked"))
-        return
-    if evse.unlock_ref is not None:
-        reply(turn, evse.unlock_ref, Verdict("UnlockFailed", info="asked again"))
-    evse.unlock_ref = command.ref
-    turn.timer("unlock", evse.number, UNLOCK_WAIT_S)
-    session.settle(turn, evse)
-    if evse.output is not None and evse.lock is LockState.JAMMED:
-        turn.emit(Output(evse.number, False, 0.0, evse.output.pilot, False, evse.output.phases, evse.output.cause))
-
-
-def unlock_done(turn: Turn, evse: EvseState, *, unlocked: bool) -> None:
-    """The lock moved, or did not in time: answer whoever asked."""
-    if evse.unlock_ref is None:
-        return
-    reply(turn, evse.unlock_ref, Verdict("Unlocked") if unlocked else Verdict("UnlockFailed"))
-    evse.unlock_ref = None
-    turn.cancel("unlock", evse.number)
+    reply(turn, command.ref, rejected("TxNotFound", command.tx_id))  # F03.FR.08
 
 
 # --- availability ---------------------------------------------------------------------------------------------------
@@ -150,94 +144,33 @@ def unlock_done(turn: Turn, evse: EvseState, *, unlocked: bool) -> None:
 def change_availability(turn: Turn, command: ChangeAvailability) -> None:
     """G03, G04: persistent; during a transaction it is scheduled for its end."""
     state = turn.state
-    if command.evse == 0:
-        targets = list(state.evses.values())
-    elif command.evse in state.evses:
-        targets = [state.evses[command.evse]]
-    else:
+    evse = state.evses.get(command.evse)
+    if command.evse != 0 and evse is None:
         reply(turn, command.ref, rejected("UnknownEvse", f"evse {command.evse}"))
         return
-    if command.connector is not None and not 1 <= command.connector <= len(targets[0].connectors):
+    if evse is None:
+        state.operative = command.operative
+        availability.save(turn, availability.STATION_ROW, operative=command.operative)
+        rules.announce_station(turn)
+    elif command.connector is None:
+        evse.operative = command.operative
+        availability.save(turn, str(evse.number), operative=command.operative)
+    elif 1 <= command.connector <= len(evse.connectors):
+        evse.connectors[command.connector - 1].operative = command.operative
+        availability.save(turn, f"{evse.number}/{command.connector}", operative=command.operative)
+    else:
         reply(turn, command.ref, rejected("UnknownConnectorId", f"connector {command.connector}"))
         return
-    if command.evse == 0:
-        state.operative = command.operative
-        rules.announce_station(turn)
-    scheduled = False
-    for evse in targets:
-        scheduled |= _set_operative(turn, evse, command.connector, operative=command.operative)
-    turn.save("availability", "station", {"operative": state.operative})
-    reply(turn, command.ref, Verdict("Scheduled") if scheduled else ACCEPTED)
-
-
-def _set_operative(turn: Turn, evse: EvseState, number: int | None, *, operative: bool) -> bool:
-    """True when a transaction delays it."""
-    busy = evse.tx is not None or evse.auth is not None
-    for connector in evse.connectors:
-        if number is not None and connector.number != number:
-            continue
-        key = f"{evse.number}/{connector.number}"
-        turn.save("availability", key, {"operative": operative})
-        if busy and not operative:
-            connector.inoperative = True  # in force when the transaction ends
-        else:
-            connector.set_operative(operative)
-    session.settle(turn, evse)
-    return busy and not operative
-
-
-# --- reset ----------------------------------------------------------------------------------------------------------
-
-
-def reset(turn: Turn, command: Reset) -> None:
-    """B11, B12; 1.6 Hard and Soft end transactions with their own reason."""
-    state = turn.state
-    if command.evse != 0:
-        _reset_evse(turn, command)
-        return
-    if state.reset is not None:
-        reply(turn, command.ref, rejected("ReadyToReset", "a reset is under way"))
-        return
-    state.reset = command.kind
-    busy = any(evse.tx is not None for evse in state.evses.values())
-    on_idle = command.kind is ResetKind.ON_IDLE
-    reply(turn, command.ref, Verdict("Scheduled") if busy and on_idle else ACCEPTED)
-    turn.emit(Record(SecurityFact("ResetOrReboot", turn.now, command.kind.value)))
-    if not on_idle:
-        for evse in state.evses.values():
-            _end_for_reset(turn, evse, command.kind)
-    continue_reset(turn)
-
-
-def _end_for_reset(turn: Turn, evse: EvseState, kind: ResetKind) -> None:
-    if evse.open_tx is not None:
-        session.begin_ending(turn, evse, Ending(_RESET_REASON[kind], Trigger.RESET_COMMAND, turn.now))
-    evse.auth = None
-    session.settle(turn, evse)
-
-
-def _reset_evse(turn: Turn, command: Reset) -> None:
-    """B11.FR.08, B12.FR.07: only this EVSE; its transaction ends and its outputs start from nothing."""
-    evse = turn.state.evses.get(command.evse)
-    if evse is None:
-        reply(turn, command.ref, rejected("UnknownEvse", f"evse {command.evse}"))
-        return
-    if evse.tx is not None and command.kind is ResetKind.ON_IDLE:
-        reply(turn, command.ref, Verdict("Scheduled"))
-        return
-    reply(turn, command.ref, ACCEPTED)
-    _end_for_reset(turn, evse, command.kind)
-
-
-def continue_reset(turn: Turn) -> None:
-    """Reboot as soon as no transaction is left."""
-    state = turn.state
-    if state.reset is None or state.reset_ready or any(evse.tx is not None for evse in state.evses.values()):
-        return
-    state.reset_ready = True
-    reason = "ScheduledReset" if state.reset is ResetKind.ON_IDLE else "RemoteReset"
-    turn.save("station", "boot", {"reason": reason})
-    turn.emit(Reboot(reason))
+    concerned = [evse] if evse is not None else list(state.evses.values())
+    for each in concerned:
+        session.settle(turn, each)
+    # G03.FR.05: what is out of step now waits for its transaction. G03.FR.03: already there is Accepted.
+    late = any(
+        availability.wanted(turn, each, connector) is connector.inoperative
+        for each in concerned
+        for connector in each.connectors
+    )
+    reply(turn, command.ref, Verdict("Scheduled") if late else ACCEPTED)
 
 
 # --- settings and triggers ------------------------------------------------------------------------------------------
@@ -263,9 +196,13 @@ def set_variables(turn: Turn, command: SetVariables) -> None:
         if definition is not None and definition.persistent:
             turn.emit(Save("variable", key.row, {"value": turn.model.value(key)}))
         turn.emit(SettingChanged(key.component, key.variable))
-        if key.component in ("SampledDataCtrlr", "AlignedDataCtrlr") and "Interval" in key.variable:
-            metering.interval_changed(turn)
+        if key.component == "SecurityCtrlr":
+            security(turn, "ReconfigurationOfSecurityParameters", key.variable)  # A01: never the value
+        if key.component in ("SampledDataCtrlr", "AlignedDataCtrlr") and key.variable.endswith(("Interval", "Enabled")):
+            metering.settings_changed(turn)
     reply(turn, command.ref, Verdict("Accepted", data={"results": results}))
+    for evse in turn.state.evses.values():
+        session.settle(turn, evse)  # a limit may have changed
 
 
 def clear_cache(turn: Turn, ref: int) -> None:
@@ -284,7 +221,7 @@ def trigger_status(turn: Turn, command: TriggerStatus) -> None:
     """F06: announce states again, changed or not."""
     targets = _targets(turn, command.evse)
     if targets is None:
-        reply(turn, command.ref, rejected("UnknownEvse"))
+        reply(turn, command.ref, rejected("UnknownEvse", f"evse {command.evse}"))
         return
     reply(turn, command.ref, ACCEPTED)
     if command.evse is None or command.evse == 0:
@@ -295,15 +232,18 @@ def trigger_status(turn: Turn, command: TriggerStatus) -> None:
 
 
 def trigger_meter_values(turn: Turn, command: TriggerMeterValues) -> None:
-    """F06: AlignedDataMeasurands now."""
-    targets = _targets(turn, command.evse)
-    if targets is None:
-        reply(turn, command.ref, rejected("UnknownEvse"))
+    """F06.FR.06: AlignedDataMeasurands now. What is accepted is sent (F06.FR.10), so without a meter it is not accepted."""
+    found = _targets(turn, command.evse)
+    if found is None:
+        reply(turn, command.ref, rejected("UnknownEvse", f"evse {command.evse}"))
+        return
+    targets = [evse for evse in found if evse.info.has_meter]
+    if not targets:
+        reply(turn, command.ref, rejected("UnsupportedRequest", "there is no meter"))
         return
     reply(turn, command.ref, ACCEPTED)
     for evse in targets:
-        if evse.info.has_meter:
-            metering.trigger(turn, evse, transaction=False)
+        metering.trigger(turn, evse, transaction=False)
 
 
 def trigger_transaction(turn: Turn, command: TriggerTransaction) -> None:

@@ -45,15 +45,19 @@ MACHINE = table(
 
 
 class Connector:
-    """One connector. The three facts beneath its state are kept so that the state can be restored from them."""
+    """One connector. The three facts beneath its state are kept so that the state can be restored from them.
 
-    __slots__ = ("inoperative", "number", "plugged", "reserved", "state", "type")
+    operative: as set for this very connector (G03, note 1); inoperative: out of service now, whatever the reason.
+    """
+
+    __slots__ = ("inoperative", "number", "operative", "plugged", "reserved", "state", "type")
 
     def __init__(self, number: int, kind: str) -> None:
         self.number = number
         self.type = kind
         self.state = AVAILABLE
         self.plugged = False
+        self.operative = True
         self.inoperative = False
         self.reserved = False
 
@@ -74,6 +78,7 @@ class Connector:
         fire(MACHINE, "fault" if faulted else "clear", self)
 
     def set_operative(self, operative: bool) -> None:
+        """Put in or out of service now."""
         self.inoperative = not operative
         fire(MACHINE, "enable" if operative else "disable", self)
 

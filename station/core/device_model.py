@@ -129,12 +129,13 @@ class DeviceModel:
     row is listed in `ignored`, so that an old database never stops a station.
     """
 
-    __slots__ = ("_overlay", "_template", "_validators", "ignored")
+    __slots__ = ("_computed", "_overlay", "_template", "_validators", "ignored")
 
     def __init__(self, definitions: Mapping[VariableKey, Definition], saved: Mapping[str, str] | None = None) -> None:
         self._template = definitions if isinstance(definitions, Definitions) else Definitions(definitions)
         self._overlay: dict[VariableKey, str] = {}
         self._validators: dict[tuple[str, str], Validator] | None = None
+        self._computed: dict[VariableKey, Callable[[], str]] = {}
         self.ignored: tuple[str, ...] = ()
         if saved:
             self.ignored = tuple(row for row, value in saved.items() if not self._restore(row, value))
@@ -207,6 +208,8 @@ class DeviceModel:
 
     def value(self, key: VariableKey) -> str | None:
         """The Actual value in wire form, None when unset. Secrets too: whoever reports asks `read` or skips them."""
+        if key in self._computed:
+            return self._computed[key]()
         value = self._overlay.get(key)
         return self._template[key].default if value is None else value
 
@@ -292,6 +295,13 @@ class DeviceModel:
             return WriteResult("Rejected", "InvalidValue", refusal, key=key)
         changed = self._store(definition, value)
         return WriteResult("RebootRequired" if definition.reboot_required else "Accepted", changed=changed, key=key)
+
+    def compute(self, key: VariableKey, value: Callable[[], str]) -> None:
+        """Ask `value()`, in wire form, at every read from now on: the clock, a state, a power. It must be pure and quick.
+
+        Raises KeyError for an undefined variable.
+        """
+        self._computed[self._template[key].key] = value
 
     def put(self, key: VariableKey, value: str) -> bool:
         """The station itself sets a value, whatever the mutability; True when it is a new one.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hal.api import FaultCode, Lamp, PilotSignal
@@ -16,6 +16,7 @@ class Output:
     """The level that one EVSE's hardware shall converge on. The newest one is the only one that counts.
 
     cause: the name of what binds `current_a` ("why this current?").
+    lock_attempt: rises when the bolt shall be moved again although `locked` is what it was (F05).
     """
 
     evse: int
@@ -25,16 +26,30 @@ class Output:
     locked: bool
     phases: int = 3
     cause: str = ""
+    lock_attempt: int = 0
 
-    def restricts(self, before: Output | None) -> bool:
-        """True when this must not wait for anything: power off, current down, or pilot withdrawn."""
+    def limited(self, before: Output | None) -> Output:
+        """The part of this level that must wait for nothing (LAW 2): in no respect more than `before`, the level in force.
+
+        Releasing the plug is part of it: a driver is not held by a full disk. Without `before`, nothing is in force yet.
+        """
         if before is None:
-            return not self.permit
-        return (
-            (before.permit and not self.permit)
-            or self.current_a < before.current_a
-            or (before.pilot is PilotSignal.PWM and self.pilot is not PilotSignal.PWM)
+            before = Output(self.evse, False, 0.0, PilotSignal.OFF, locked=False, phases=self.phases)
+        raises_pilot = self.pilot is PilotSignal.PWM and before.pilot is not PilotSignal.PWM
+        permit = self.permit and before.permit
+        return replace(
+            self,
+            permit=permit,
+            current_a=min(self.current_a, before.current_a),
+            pilot=before.pilot if raises_pilot else self.pilot,
+            locked=self.locked and before.locked,
+            phases=min(self.phases, before.phases) if permit else self.phases,
+            lock_attempt=before.lock_attempt if self.locked else self.lock_attempt,
         )
+
+    def same_level(self, other: Output | None) -> bool:
+        """Whether the hardware would see no difference."""
+        return other is not None and replace(self, cause="") == replace(other, cause="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +71,7 @@ class Save:
 
     kind: str
     key: str
-    value: dict[str, Any] | None
+    value: dict[str, Any] | None = field(repr=False)  # may be a password
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 `show` brings everything visible in line with the state: output level, connector notices, lamp. It decides nothing about transactions.
 
-    permit   = C or D with PWM, authorised, no energy-stopping fault, lock confirmed, commits work, transaction not ending
+    permit   = C or D with PWM, authorised, no energy-stopping fault, lock confirmed, commits work, and a transaction that is open
+               (or about to be opened by the energy itself: TxStartPoint EnergyTransfer)
     PWM      = connected, and everything above except that the vehicle need not ask for energy yet
     locked   = a session needs the cable, or its owner has yet to fetch it, or power is not off yet
 """
@@ -15,6 +16,27 @@ from station.core.charging import limits
 from station.core.effects import ConnectorNotice, Indicate, Notice, Output
 from station.core.state import AuthState, EvseState, Shown, Turn
 from station.core.types import ChargingState, ConnectorPhase, ConnectorState, TxPoint
+
+# How long the bolt may take to confirm before it counts as failed.
+LOCK_WAIT_S = 5.0
+
+
+def tx_points(turn: Turn, variable: str) -> frozenset[TxPoint]:
+    """TxStartPoint or TxStopPoint as a set."""
+    return frozenset(TxPoint(word) for word in turn.model.members("TxCtrlr", variable))
+
+
+def may_begin(turn: Turn, evse: EvseState) -> bool:
+    """New sessions only where nothing forbids them."""
+    state = turn.state
+    return (
+        not state.save_failed
+        and not state.stopping
+        and state.reset is None
+        and not evse.resetting
+        and (state.accepted or turn.model.boolean("TxCtrlr", "TxBeforeAcceptedEnabled"))
+        and evse.connector.availability not in (ConnectorState.UNAVAILABLE, ConnectorState.FAULTED)
+    )
 
 
 def points(evse: EvseState) -> frozenset[TxPoint]:
@@ -29,6 +51,8 @@ def points(evse: EvseState) -> frozenset[TxPoint]:
     if evse.pilot.connected and evse.authorized:
         # Despite its name the point is the AND of these two, not the state of a relay (TxStartStopPointEnumType).
         held.add(TxPoint.POWER_PATH_CLOSED)
+        if evse.signed:
+            held.add(TxPoint.DATA_SIGNED)
     if evse.relay_closed and evse.pilot.wants_energy and evse.output is not None and evse.output.permit:
         held.add(TxPoint.ENERGY_TRANSFER)
     return frozenset(held)
@@ -54,9 +78,14 @@ def energy_allowed(turn: Turn, evse: EvseState) -> bool:
         return False
     if auth.state is AuthState.INVALID and not _within_invalid_allowance(turn, evse):
         return False
-    if evse.tx is not None and not evse.tx.open:
-        return False
-    return stopping_fault(turn, evse) is None
+    return _has_transaction(turn, evse) and stopping_fault(turn, evse) is None
+
+
+def _has_transaction(turn: Turn, evse: EvseState) -> bool:
+    """Energy without a transaction would be given away: one is open, or the energy itself opens it (E01.FR.06)."""
+    if evse.tx is not None:
+        return evse.tx.open
+    return TxPoint.ENERGY_TRANSFER in tx_points(turn, "TxStartPoint") and may_begin(turn, evse)
 
 
 def _within_invalid_allowance(turn: Turn, evse: EvseState) -> bool:
@@ -80,10 +109,10 @@ def desired_output(turn: Turn, evse: EvseState) -> Output:
     evse.limit = limit
     ready = evse.pilot.connected and energy_allowed(turn, evse) and limit.current_a > 0
     offer = ready and lock_confirmed(evse)
-    wants = evse.pilot.wants_energy and (evse.info.ventilated or not evse.pilot.wants_ventilation)
+    wants = evse.pilot.wants_energy and not _lacks_ventilation(evse)
     signal = PilotSignal.PWM if offer else PilotSignal.OFF
-    if stopping_fault(turn, evse) is not None and not evse.pilot.connected:
-        signal = PilotSignal.FAULT
+    if stopping_fault(turn, evse) is not None and not evse.pilot.connected and FaultCode.PILOT_FAULT not in evse.faults:
+        signal = PilotSignal.FAULT  # not for a fault of the pilot itself: under -12 V nobody sees the plug being pulled
     return Output(
         evse=evse.number,
         permit=offer and wants and evse.pilot.offered,
@@ -92,7 +121,13 @@ def desired_output(turn: Turn, evse: EvseState) -> Output:
         locked=_locked(evse, ready=ready),
         phases=evse.info.phases,
         cause=limit.cause if offer else _cause_of_none(turn, evse),
+        lock_attempt=evse.lock_attempt,
     )
+
+
+def _lacks_ventilation(evse: EvseState) -> bool:
+    """State D at an EVSE without ventilation gets no power (IEC 61851-1)."""
+    return evse.pilot.wants_ventilation and not evse.info.ventilated
 
 
 def _locked(evse: EvseState, *, ready: bool) -> bool:
@@ -110,6 +145,8 @@ def _cause_of_none(turn: Turn, evse: EvseState) -> str:
         return f"fault {fault.value}"
     if turn.state.save_failed:
         return "storage failed"
+    if turn.state.stopping:
+        return "the station is stopping"
     if not evse.pilot.connected:
         return "no vehicle"
     if evse.auth is None:
@@ -118,6 +155,8 @@ def _cause_of_none(turn: Turn, evse: EvseState) -> str:
         return "asking the CSMS"
     if evse.auth.state is AuthState.INVALID:
         return "authorisation withdrawn"
+    if not _has_transaction(turn, evse):
+        return "no transaction"
     if not lock_confirmed(evse):
         return "waiting for the lock"
     return evse.limit.cause
@@ -129,7 +168,7 @@ def charging_state(turn: Turn, evse: EvseState) -> ChargingState:
         return ChargingState.IDLE
     if not evse.authorized:
         return ChargingState.EV_CONNECTED
-    if not energy_allowed(turn, evse) or evse.limit.current_a <= 0:
+    if not energy_allowed(turn, evse) or evse.limit.current_a <= 0 or _lacks_ventilation(evse):
         return ChargingState.SUSPENDED_EVSE
     tx = evse.open_tx
     before = tx.charging_state if tx else ChargingState.EV_CONNECTED
@@ -148,15 +187,23 @@ def phase(evse: EvseState) -> ConnectorPhase:
     if state is not ConnectorState.AVAILABLE and state is not ConnectorState.OCCUPIED:
         return ConnectorPhase(state.value)
     tx = evse.tx
-    if tx is not None and not tx.open and evse.shown is not None:
-        return evse.shown[1]  # until the end is recorded, nothing looks different (a Finishing must not overtake it)
-    if tx is not None and evse.authorized and tx.was_connected and tx.token is not None:
-        return _running_phase(tx.charging_state)
+    if tx is not None and not tx.open and evse.shown:
+        return _last_phase(
+            evse
+        )  # until the end is recorded, nothing looks different (a Finishing must not overtake it)
+    if tx is not None and tx.was_connected and tx.token is not None:
+        if evse.authorized:
+            return _running_phase(tx.charging_state)
+        return ConnectorPhase.SUSPENDED_EVSE  # stopped, but by TxStopPoint the transaction goes on: not yet Finishing
     if state is ConnectorState.OCCUPIED and evse.session_done and evse.auth is None:
         return ConnectorPhase.FINISHING
     if state is ConnectorState.OCCUPIED or evse.authorized:
         return ConnectorPhase.PREPARING
     return ConnectorPhase.AVAILABLE
+
+
+def _last_phase(evse: EvseState) -> ConnectorPhase:
+    return evse.shown[evse.connectors.index(evse.connector)][1]
 
 
 def _running_phase(state: ChargingState) -> ConnectorPhase:
@@ -172,7 +219,7 @@ def _running_phase(state: ChargingState) -> ConnectorPhase:
 
 
 def lamp(turn: Turn, evse: EvseState) -> Lamp:
-    if stopping_fault(turn, evse) is not None:
+    if stopping_fault(turn, evse) is not None or turn.state.save_failed:
         return Lamp.FAULT
     if evse.connector.availability is ConnectorState.UNAVAILABLE:
         return Lamp.UNAVAILABLE
@@ -188,38 +235,52 @@ def lamp(turn: Turn, evse: EvseState) -> Lamp:
 
 
 def show(turn: Turn, evse: EvseState) -> None:
-    """Emit whatever of output, notices and lamp differs from what was last emitted."""
+    """Emit whatever of output and lamp differs from what was last emitted."""
     evse.pilot.signal(desired_output(turn, evse).pilot)
     # Only now does the pilot count as offered: a second look, so that a vehicle already in C gets its permit at once.
     output = desired_output(turn, evse)
     if output != evse.output:
         evse.output = output
         turn.emit(output)
+    _watch_lock(turn, evse, output)
     shown_lamp = lamp(turn, evse)
     if shown_lamp is not evse.lamp:
         evse.lamp = shown_lamp
         turn.emit(Indicate(evse.number, shown_lamp))
 
 
+def _watch_lock(turn: Turn, evse: EvseState, output: Output) -> None:
+    """A bolt that does not answer has failed as well as one that jams (G05.FR.01)."""
+    awaited = output.locked and evse.lock is LockState.UNLOCKED and FaultCode.CONNECTOR_LOCK_FAILURE not in evse.faults
+    if not awaited:
+        turn.cancel("lock", evse.number)
+    elif ("lock", evse.number) not in turn.state.timers:
+        turn.timer("lock", evse.number, LOCK_WAIT_S)
+
+
 def announce(turn: Turn, evse: EvseState, *, forced: bool = False) -> None:
-    """Notice of the connectors' states when they changed (or when asked to)."""
+    """Notices of the connectors' states: of those that changed, or of all when asked to."""
     fault = next(iter(evse.faults), None) or next(iter(turn.state.faults), None)
-    shown: Shown = (evse.connector.availability, phase(evse), fault)
-    if shown == evse.shown and not forced:
+    in_use = evse.connector
+    shown = tuple((c.availability, phase(evse) if c is in_use else _plain(c.availability)) for c in evse.connectors)
+    if shown == evse.shown and fault is evse.shown_fault and not forced:
         return
-    if shown != evse.shown or evse.shown_since is None:
+    if shown != evse.shown or fault is not evse.shown_fault or evse.shown_since is None:
         evse.shown_since = turn.now
-    evse.shown = shown
-    for connector in evse.connectors:
-        in_use = connector is evse.connector
-        state = connector.availability
+    before, evse.shown = evse.shown, shown
+    all_of_them = forced or fault is not evse.shown_fault or not before
+    evse.shown_fault = fault
+    for index, connector in enumerate(evse.connectors):
+        if not all_of_them and shown[index] == before[index]:
+            continue
+        state, finer = shown[index]
         turn.emit(
             Notice(
                 ConnectorNotice(
                     evse=evse.number,
                     connector=connector.number,
                     state=state,
-                    phase=shown[1] if in_use else ConnectorPhase(_plain(state)),
+                    phase=finer,
                     since=evse.shown_since,
                     fault=fault,
                     info=evse.faults.get(fault, turn.state.faults.get(fault, "")) if fault else "",
@@ -229,8 +290,8 @@ def announce(turn: Turn, evse: EvseState, *, forced: bool = False) -> None:
         )
 
 
-def _plain(state: ConnectorState) -> str:
-    return ConnectorPhase.PREPARING.value if state is ConnectorState.OCCUPIED else state.value
+def _plain(state: ConnectorState) -> ConnectorPhase:
+    return ConnectorPhase.PREPARING if state is ConnectorState.OCCUPIED else ConnectorPhase(state.value)
 
 
 def announce_station(turn: Turn, *, forced: bool = False) -> None:
@@ -242,10 +303,10 @@ def announce_station(turn: Turn, *, forced: bool = False) -> None:
     else:
         summary = ConnectorState.AVAILABLE if state.operative else ConnectorState.UNAVAILABLE
     fault = next(iter(state.faults), None)
-    shown: Shown = (summary, ConnectorPhase(summary.value), fault)
-    if shown == state.shown and not forced:
+    shown: Shown = (summary, ConnectorPhase(summary.value))
+    if shown == state.shown and fault is state.shown_fault and not forced:
         return
-    state.shown = shown
+    state.shown, state.shown_fault = shown, fault
     turn.emit(
         Notice(
             ConnectorNotice(

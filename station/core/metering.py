@@ -2,7 +2,7 @@
 
 Energy flows only while the contactor is closed, so between transactions the last reading stays true and nothing is polled. During one
 the plan has three clocks: TxUpdatedInterval (periodic facts), TxEndedInterval (samples kept for the Ended fact) and the clock-aligned
-interval; between their ticks the register is looked at every `meter_poll_s` for whoever watches and for energy limits.
+intervals; between their ticks the register is looked at every `meter_poll_s` for whoever watches and for energy limits.
 """
 
 from __future__ import annotations
@@ -11,12 +11,21 @@ from hal.api import MeterReading
 from station.clock import Now
 from station.core import measurands
 from station.core.effects import MeterNotice, Notice, ReadMeter
-from station.core.recording import record
-from station.core.state import EvseState, Turn
+from station.core.recording import record, save_tx
+from station.core.state import Due, EvseState, Turn
 from station.core.transaction import Transaction
 from station.core.types import MeterSample, ReadingContext, Trigger, TxPhase
 
 FAILURES_BEFORE_FAULT = 3
+# A meter that did not answer is asked again, so that a fault can end and a transaction knows its register.
+RETRY_S = 10.0
+# A clock-aligned timer that fires this much too early still means its own moment, not the next one.
+EARLY_S = 0.5
+
+_SAMPLED = "SampledDataCtrlr"
+_ALIGNED = "AlignedDataCtrlr"
+# Clock-aligned timers of the station and what they are for.
+ALIGNED = {"aligned": (Due.CLOCK, "Interval"), "aligned_ended": (Due.CLOCK_COLLECT, "TxEndedInterval")}
 
 
 def read(turn: Turn, evse: EvseState) -> None:
@@ -26,6 +35,9 @@ def read(turn: Turn, evse: EvseState) -> None:
         turn.emit(effect)
 
 
+# --- the plan -------------------------------------------------------------------------------------------------------
+
+
 def plan(turn: Turn, evse: EvseState) -> None:
     """Start the transaction's clocks."""
     _again(turn, evse, "sample", "TxUpdatedInterval")
@@ -33,14 +45,14 @@ def plan(turn: Turn, evse: EvseState) -> None:
 
 
 def _again(turn: Turn, evse: EvseState, kind: str, variable: str) -> None:
-    interval = turn.model.integer("SampledDataCtrlr", variable)
-    if interval > 0 and evse.info.has_meter:
+    interval = turn.model.integer(_SAMPLED, variable)
+    if interval > 0 and evse.info.has_meter and turn.model.boolean(_SAMPLED, "Enabled"):
         turn.timer(kind, evse.number, interval)
     else:
         turn.cancel(kind, evse.number)
 
 
-def interval_changed(turn: Turn) -> None:
+def settings_changed(turn: Turn) -> None:
     """An interval has a new value: it counts from now on."""
     for evse in turn.state.evses.values():
         if evse.open_tx is not None:
@@ -49,14 +61,18 @@ def interval_changed(turn: Turn) -> None:
 
 
 def plan_aligned(turn: Turn) -> None:
-    """Next clock-aligned moment (J01.FR.06: counted from midnight)."""
-    interval = turn.model.integer("AlignedDataCtrlr", "Interval")
-    if interval <= 0:
-        turn.cancel("aligned", 0)
-        turn.state.aligned_wall = None
-        return
-    turn.state.aligned_wall = measurands.aligned(turn.now.wall, interval)
-    turn.timer("aligned", 0, turn.state.aligned_wall - turn.now.wall)
+    """The next clock-aligned moments, after the start or when wall clock or settings changed."""
+    for kind in ALIGNED:
+        _plan_aligned(turn, kind, turn.now.wall)
+
+
+def _plan_aligned(turn: Turn, kind: str, after: float) -> None:
+    """J01.FR.06: counted from midnight."""
+    interval = turn.model.integer(_ALIGNED, ALIGNED[kind][1])
+    if interval <= 0 or not turn.model.boolean(_ALIGNED, "Enabled"):
+        turn.cancel(kind, 0)
+    else:
+        turn.timer(kind, 0, measurands.aligned(after, interval) - turn.now.wall)
 
 
 def poll(turn: Turn, evse: EvseState) -> None:
@@ -70,32 +86,37 @@ def poll(turn: Turn, evse: EvseState) -> None:
 def tick(turn: Turn, kind: str, evse: EvseState) -> None:
     """One of the clocks of an EVSE."""
     if kind == "sample" and evse.open_tx is not None:
-        evse.due.add(ReadingContext.SAMPLE_PERIODIC)
+        evse.due.add(Due.SAMPLE)
         _again(turn, evse, "sample", "TxUpdatedInterval")
     elif kind == "collect" and evse.open_tx is not None:
-        evse.due.add(ReadingContext.OTHER)
+        evse.due.add(Due.COLLECT)
         _again(turn, evse, "collect", "TxEndedInterval")
     poll(turn, evse)
     read(turn, evse)
 
 
-def aligned_tick(turn: Turn) -> None:
-    """The clock-aligned moment: every EVSE reports, in its transaction or outside."""
-    only_idle = turn.model.boolean("AlignedDataCtrlr", "SendDuringIdle")
+def aligned_tick(turn: Turn, kind: str) -> None:
+    """A clock-aligned moment: every EVSE reports, in its transaction or outside, or keeps a sample for the end."""
+    due = ALIGNED[kind][0]
+    idle_only = due is Due.CLOCK and turn.model.boolean(_ALIGNED, "SendDuringIdle")  # J01.FR.19
     for evse in turn.state.evses.values():
-        if evse.info.has_meter and not (only_idle and evse.tx is not None):  # J01.FR.19
-            evse.due.add(ReadingContext.SAMPLE_CLOCK)
+        wanted = evse.open_tx is not None if due is Due.CLOCK_COLLECT else not (idle_only and evse.tx is not None)
+        if evse.info.has_meter and wanted:
+            evse.due.add(due)
             read(turn, evse)
-    plan_aligned(turn)
+    _plan_aligned(turn, kind, turn.now.wall + EARLY_S)
 
 
 def trigger(turn: Turn, evse: EvseState, *, transaction: bool) -> None:
     """F06: report now, as a transaction fact or outside."""
-    if transaction:
-        evse.due.add(ReadingContext.TRIGGER)
+    evse.due.add(Due.TRIGGER_TX if transaction else Due.TRIGGER)
+    if evse.info.has_meter:
+        read(turn, evse)
     else:
-        evse.due_aligned = True
-    read(turn, evse)
+        _use(turn, evse, turn.now)
+
+
+# --- readings -------------------------------------------------------------------------------------------------------
 
 
 def on_reading(turn: Turn, evse: EvseState, reading: MeterReading) -> None:
@@ -103,88 +124,103 @@ def on_reading(turn: Turn, evse: EvseState, reading: MeterReading) -> None:
     evse.reading = reading
     evse.reading_at = turn.now
     evse.meter_failures = 0
+    turn.cancel("retry", evse.number)
     tx = evse.tx
     if tx is not None:
         if tx.start_wh is None:
             tx.start_wh = reading.energy_import_wh
         tx.last_wh = reading.energy_import_wh
-    if evse.due_aligned:
-        evse.due_aligned = False
-        _notice(turn, evse, ReadingContext.TRIGGER, forced=True)
+    _use(turn, evse, turn.now)
+
+
+def on_failure(turn: Turn, evse: EvseState) -> bool:
+    """A reading could not be had. True when it has now failed often enough to be a fault."""
+    evse.meter_failures += 1
+    # What was triggered was promised (F06.FR.10): it is sent with what is known. Periodic readings are left out.
+    evse.due &= {Due.TRIGGER_TX, Due.TRIGGER}
+    _use(turn, evse, evse.reading_at or turn.now)
+    if evse.info.has_meter:
+        turn.timer("retry", evse.number, RETRY_S)
+    return evse.meter_failures == FAILURES_BEFORE_FAULT and evse.info.has_meter
+
+
+def _use(turn: Turn, evse: EvseState, at: Now) -> None:
     due, evse.due = evse.due, set()
-    for context in sorted(due, key=lambda c: c.value):
-        _report(turn, evse, context)
+    for what in sorted(due, key=lambda d: d.value):
+        _report(turn, evse, what, at)
 
 
-def _report(turn: Turn, evse: EvseState, context: ReadingContext) -> None:
+def _report(turn: Turn, evse: EvseState, what: Due, at: Now) -> None:
     tx = evse.open_tx
-    if tx is None:
-        if context is ReadingContext.SAMPLE_CLOCK:
-            _notice(turn, evse, context)
-        return
-    match context:
-        case ReadingContext.OTHER:
-            _keep(turn, evse, tx, ReadingContext.SAMPLE_PERIODIC)
-            turn.save("tx", str(evse.number), tx.to_row())
-        case ReadingContext.SAMPLE_CLOCK:
-            _fact(turn, evse, tx, context, Trigger.METER_VALUE_CLOCK, "AlignedDataCtrlr", "Measurands")
-        case ReadingContext.TRIGGER:
-            _fact(turn, evse, tx, context, Trigger.TRIGGER, "SampledDataCtrlr", "TxUpdatedMeasurands")
-        case _:
-            _fact(turn, evse, tx, context, Trigger.METER_VALUE_PERIODIC, "SampledDataCtrlr", "TxUpdatedMeasurands")
+    if what is Due.TRIGGER:
+        _notice(turn, evse, ReadingContext.TRIGGER, at, forced=True)
+    elif tx is None:
+        if what is Due.CLOCK:
+            _notice(turn, evse, ReadingContext.SAMPLE_CLOCK, at)
+    elif what is Due.COLLECT:
+        _keep(tx, _sample(turn, evse, ReadingContext.SAMPLE_PERIODIC, _SAMPLED, "TxEndedMeasurands", at))
+        save_tx(turn, evse, tx)
+    elif what is Due.CLOCK_COLLECT:
+        _keep(tx, _sample(turn, evse, ReadingContext.SAMPLE_CLOCK, _ALIGNED, "TxEndedMeasurands", at))
+        save_tx(turn, evse, tx)
+    else:
+        _fact(turn, evse, tx, what, at)
 
 
-def _fact(
-    turn: Turn, evse: EvseState, tx: Transaction, context: ReadingContext, why: Trigger, component: str, variable: str
-) -> None:
-    samples = _sample(turn, evse, context, component, variable, turn.now)
+_FACTS = {
+    Due.SAMPLE: (ReadingContext.SAMPLE_PERIODIC, Trigger.METER_VALUE_PERIODIC, _SAMPLED, "TxUpdatedMeasurands"),
+    Due.CLOCK: (ReadingContext.SAMPLE_CLOCK, Trigger.METER_VALUE_CLOCK, _ALIGNED, "Measurands"),
+    Due.TRIGGER_TX: (ReadingContext.TRIGGER, Trigger.TRIGGER, _SAMPLED, "TxUpdatedMeasurands"),
+}
+
+
+def _fact(turn: Turn, evse: EvseState, tx: Transaction, what: Due, at: Now) -> None:
+    context, why, component, variable = _FACTS[what]
+    samples = _sample(turn, evse, context, component, variable, at)
     if samples or why is Trigger.TRIGGER:
         record(turn, evse, tx, TxPhase.UPDATED, why, samples=samples)
-        turn.save("tx", str(evse.number), tx.to_row())
+        save_tx(turn, evse, tx)
 
 
-def _notice(turn: Turn, evse: EvseState, context: ReadingContext, *, forced: bool = False) -> None:
-    samples = _sample(turn, evse, context, "AlignedDataCtrlr", "Measurands", turn.now)
+def _notice(turn: Turn, evse: EvseState, context: ReadingContext, at: Now, *, forced: bool = False) -> None:
+    samples = _sample(turn, evse, context, _ALIGNED, "Measurands", at)
     if samples:
         turn.emit(Notice(MeterNotice(evse.number, samples, forced=forced)))
 
 
-def _keep(turn: Turn, evse: EvseState, tx: Transaction, context: ReadingContext) -> None:
-    for sample in _sample(turn, evse, context, "SampledDataCtrlr", "TxEndedMeasurands", turn.now):
+def _keep(tx: Transaction, samples: tuple[MeterSample, ...]) -> None:
+    for sample in samples:
         tx.keep(sample)
 
 
 def begin_samples(turn: Turn, evse: EvseState, tx: Transaction) -> tuple[MeterSample, ...]:
     """Samples of the Started fact; the Ended fact will repeat its own measurands for the beginning (E06.FR.11)."""
-    _keep(turn, evse, tx, ReadingContext.TRANSACTION_BEGIN)
-    return _sample(turn, evse, ReadingContext.TRANSACTION_BEGIN, "SampledDataCtrlr", "TxStartedMeasurands", turn.now)
+    begin = ReadingContext.TRANSACTION_BEGIN
+    _keep(tx, _sample(turn, evse, begin, _SAMPLED, "TxEndedMeasurands", turn.now))
+    return _sample(turn, evse, begin, _SAMPLED, "TxStartedMeasurands", turn.now)
 
 
 def end_samples(turn: Turn, evse: EvseState, tx: Transaction) -> tuple[MeterSample, ...]:
     """Samples of the Ended fact: what was kept, and the last reading."""
-    last = _sample(turn, evse, ReadingContext.TRANSACTION_END, "SampledDataCtrlr", "TxEndedMeasurands", turn.now)
-    return (*tx.ended_samples, *last)
+    end = ReadingContext.TRANSACTION_END
+    return (*tx.ended_samples, *_sample(turn, evse, end, _SAMPLED, "TxEndedMeasurands", turn.now))
 
 
 def _sample(
     turn: Turn, evse: EvseState, context: ReadingContext, component: str, variable: str, at: Now
 ) -> tuple[MeterSample, ...]:
-    if evse.reading is None:
+    model = turn.model
+    if evse.reading is None or not (context is ReadingContext.TRIGGER or model.boolean(component, "Enabled")):
         return ()
     values = measurands.sample(
-        turn.model.members(component, variable),
+        model.members(component, variable),
         evse.reading,
         offered_a=evse.output.current_a if evse.output is not None else 0.0,
         phases=evse.info.phases,
         voltage_v=evse.info.voltage_v,
+        signed=model.boolean(component, "SignReadings"),
     )
     return (MeterSample(at, context, values),) if values else ()
-
-
-def on_failure(evse: EvseState) -> bool:
-    """A reading could not be had. True when it has now failed often enough to be a fault."""
-    evse.meter_failures += 1
-    return evse.meter_failures == FAILURES_BEFORE_FAULT
 
 
 def save_register(turn: Turn, evse: EvseState) -> None:

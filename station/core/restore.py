@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from hal.api import MeterReading
-from station.core import authorize, session
+from station.core import authorize, availability, session
 from station.core.effects import Refused
+from station.core.recording import save_tx
 from station.core.state import EvseState, Turn
 from station.core.transaction import Ending, Transaction
 from station.core.types import StopReason, Trigger
@@ -36,26 +37,34 @@ def restore_state(turn: Turn, rows: Rows, cause: StopReason) -> None:
 
 
 def _availability(turn: Turn, rows: Mapping[str, Any]) -> None:
-    """G03.FR.04, B11.FR.05: Unavailable survives a reset and a power cut."""
-    turn.state.operative = bool(rows.get("station", {}).get("operative", True))
+    """G03.FR.08, G04.FR.09, B11.FR.02: Unavailable survives a reset and a power cut."""
+
+    def operative(key: str) -> bool:
+        return bool(rows.get(key, {}).get("operative", True))
+
+    turn.state.operative = operative(availability.STATION_ROW)
     for evse in turn.state.evses.values():
+        evse.operative = operative(str(evse.number))
         for connector in evse.connectors:
-            saved = rows.get(f"{evse.number}/{connector.number}")
-            if saved is not None and not saved["operative"]:
-                connector.set_operative(False)
+            connector.operative = operative(f"{evse.number}/{connector.number}")
 
 
 def _register(turn: Turn, evse: EvseState, row: Mapping[str, Any] | None) -> None:
     """Until the meter answers, the last saved register stands for it."""
-    if row is not None:
+    if row is None:
+        return
+    try:
         evse.reading = MeterReading(energy_import_wh=float(row["wh"]))
         evse.reading_at = turn.now
+    except _UNREADABLE as error:
+        turn.emit(Refused(evse.number, f"saved register cannot be read: {error!r}"))
 
 
 def _transaction(turn: Turn, evse: EvseState, row: dict[str, Any], cause: StopReason) -> None:
     """Close it with the reason that was settled before the cut, or with `cause`.
 
     The meter kept counting or stood still while we were away: its register, not our last saved one, is the end. It is awaited.
+    A second restart before it answers finds the reason settled and changes nothing.
     """
     try:
         tx = Transaction.from_row(row)
@@ -63,10 +72,13 @@ def _transaction(turn: Turn, evse: EvseState, row: dict[str, Any], cause: StopRe
         turn.emit(Refused(evse.number, f"saved transaction cannot be read: {error!r}"))
         return
     evse.tx = tx
-    if tx.last_wh is not None and evse.reading is None:
+    if tx.last_wh is not None:  # newer than the register saved after the transaction before
         evse.reading = MeterReading(energy_import_wh=tx.last_wh)
         evse.reading_at = turn.now
     if tx.ending is None:
         tx.finish(Ending(cause, Trigger.ABNORMAL_CONDITION, turn.now))
-        turn.save("tx", str(evse.number), tx.to_row())
-    turn.timer("ending", evse.number, session.FINAL_READING_WAIT_S)
+        save_tx(turn, evse, tx)
+    if evse.info.has_meter:
+        turn.timer("ending", evse.number, session.FINAL_READING_WAIT_S)
+    else:
+        session.close(turn, evse)

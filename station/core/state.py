@@ -19,7 +19,6 @@ from station.core.types import (
     ConnectorState,
     EvseInfo,
     IdToken,
-    ReadingContext,
     ResetKind,
     TokenInfo,
     TxPoint,
@@ -27,7 +26,18 @@ from station.core.types import (
 
 TimerKey = tuple[str, int]
 NO_LIMIT_YET = Limit(0.0, "")
-Shown = tuple[ConnectorState, ConnectorPhase, FaultCode | None]
+Shown = tuple[ConnectorState, ConnectorPhase]
+
+
+class Due(Enum):
+    """What the next reading of a meter is wanted for, in the order in which it is used."""
+
+    SAMPLE = 1  # TxUpdatedInterval: an Updated fact
+    COLLECT = 2  # TxEndedInterval: kept for the Ended fact
+    CLOCK = 3  # clock-aligned: an Updated fact, or a MeterNotice outside transactions
+    CLOCK_COLLECT = 4  # clock-aligned, kept for the Ended fact
+    TRIGGER_TX = 5  # F06: a fact of the running transaction
+    TRIGGER = 6  # F06: a MeterNotice
 
 
 class AuthState(Enum):
@@ -40,7 +50,7 @@ class AuthState(Enum):
 
 @dataclass(slots=True)
 class Authorization:
-    """Who may charge on an EVSE. `remote_start_id` is set when a remote start brought it."""
+    """Who may charge on an EVSE. `remote_start_id` is set when a remote start brought it. `told`: a fact has named the token."""
 
     token: IdToken
     state: AuthState
@@ -48,6 +58,7 @@ class Authorization:
     remote: bool = False
     remote_start_id: int | None = None
     ask: int | None = None
+    told: bool = False
 
     @property
     def holds(self) -> bool:
@@ -57,16 +68,27 @@ class Authorization:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Why the CSMS was asked. `stops`: the token was presented to end another token's session (C09)."""
+    """Why the CSMS was asked. `stops`: the token was presented to end another token's session (C09).
+
+    anywhere: at a reader that serves every EVSE, so that the session may be at any of them.
+    """
 
     evse: int
     token: IdToken
     stops: bool
+    anywhere: bool = False
 
 
 @dataclass(slots=True)
 class EvseState:
-    """One EVSE."""
+    """One EVSE.
+
+    held: the transaction points that held last time; risen_late: those that rose while a transaction was ending.
+    signed: the meter has signed a reading since somebody was authorised at a connected vehicle (DataSigned).
+    operative: as set for the EVSE itself (G03); resetting: it is reset when its transaction ends (B12).
+    lock_holder: whose cable is kept locked though the session is over. jammed_locking: the bolt jammed on its way in.
+    session_done: the cable of a finished session is still there. ev_reacted: the vehicle had its time to take the offer.
+    """
 
     info: EvseInfo
     pilot: Pilot = field(default_factory=Pilot)
@@ -83,18 +105,21 @@ class EvseState:
     reading: MeterReading | None = None
     reading_at: Now | None = None
     meter_failures: int = 0
-    due: set[ReadingContext] = field(default_factory=set)
-    due_aligned: bool = False
+    due: set[Due] = field(default_factory=set)
+    signed: bool = False
+    operative: bool = True
+    resetting: bool = False
     output: Output | None = None
     limit: Limit = NO_LIMIT_YET
     lamp: Lamp | None = None
     lock_holder: IdToken | None = None
-    unreported_token: IdToken | None = None
-    remote_start_id: int | None = None
+    lock_attempt: int = 0
+    jammed_locking: bool = False
     session_done: bool = False
     ev_reacted: bool = False
     unlock_ref: int | None = None
-    shown: Shown | None = None
+    shown: tuple[Shown, ...] = ()
+    shown_fault: FaultCode | None = None
     shown_since: Now | None = None
 
     @property
@@ -103,11 +128,11 @@ class EvseState:
 
     @property
     def connector(self) -> Connector:
-        """The connector in use. EVSEs with several connectors use one at a time; until one is plugged, the first."""
+        """The connector in use. EVSEs with several use one at a time; until one is plugged, the first that is in service."""
         for connector in self.connectors:
             if connector.plugged:
                 return connector
-        return self.connectors[0]
+        return next((c for c in self.connectors if not c.inoperative), self.connectors[0])
 
     @property
     def open_tx(self) -> Transaction | None:
@@ -133,18 +158,20 @@ class CacheEntry:
 
 @dataclass(slots=True)
 class StationState:
-    """The whole station."""
+    """The whole station. `accepted`: the CSMS has accepted us since the start. `stopping`: power may not flow any more."""
 
     model: DeviceModel
     new_id: Callable[[], str]
     evses: dict[int, EvseState]
     meter_poll_s: float = 5.0
     online: bool = False
+    accepted: bool = False
     save_failed: bool = False
     stopping: bool = False
     reset: ResetKind | None = None
     reset_ready: bool = False
     operative: bool = True
+    security_events: int = 0
     faults: dict[FaultCode, str] = field(default_factory=dict)
     cache: dict[str, CacheEntry] = field(default_factory=dict)
     timers: dict[TimerKey, float] = field(default_factory=dict)
@@ -152,6 +179,7 @@ class StationState:
     next_ask: int = 1
     aligned_wall: float | None = None
     shown: Shown | None = None
+    shown_fault: FaultCode | None = None
 
     @classmethod
     def fresh(

@@ -147,9 +147,10 @@ class Transaction:
 
     @property
     def energy_wh(self) -> float:
+        """Energy since the start, never negative: a register that runs backwards belongs to a new meter."""
         if self.start_wh is None or self.last_wh is None:
             return 0.0
-        return self.last_wh - self.start_wh
+        return max(0.0, self.last_wh - self.start_wh)
 
     def keep(self, sample: MeterSample, limit: int = 512) -> None:
         """Collect a sample for the Ended fact; when there are too many, every second one in the middle goes (E06, J02)."""
@@ -157,8 +158,8 @@ class Transaction:
         if len(self.ended_samples) > limit:
             self.ended_samples = [self.ended_samples[0], *self.ended_samples[1:-1:2], self.ended_samples[-1]]
 
-    def to_row(self) -> dict[str, Any]:
-        """Everything that a restart needs to close this transaction rightly."""
+    def to_row(self, now: Now) -> dict[str, Any]:
+        """Everything that a restart needs to close this transaction rightly, as of `now`."""
         ending = self.ending
         return {
             "tx_id": self.tx_id,
@@ -172,7 +173,7 @@ class Transaction:
             "token": token_to_json(self.token),
             "group": token_to_json(self.group),
             "remote_start_id": self.remote_start_id,
-            "seconds_charging": self.seconds_charging,
+            "seconds_charging": self.charging_seconds(now),
             "ended_samples": [sample_to_json(s) for s in self.ended_samples],
             "was_connected": self.was_connected,
             "ending": ending
@@ -211,13 +212,17 @@ def _moment(at: Now) -> list[Any]:
     return [at.mono, at.wall, at.boot, at.trusted]
 
 
-def starts(points: frozenset[TxPoint], risen: frozenset[TxPoint]) -> bool:
-    """A transaction starts when any of its start points comes true (E01.FR.01-06)."""
-    return bool(points & risen)
+def starts(points: frozenset[TxPoint], risen: frozenset[TxPoint], held: frozenset[TxPoint]) -> bool:
+    """A transaction starts when any of its start points comes true (E01.FR.01-06).
+
+    One that has been true all along counts again when somebody is newly authorised: after a stop with the cable still plugged, the
+    next card starts a transaction even if the only start point is EVConnected.
+    """
+    return bool(points & risen) or (TxPoint.AUTHORIZED in risen and bool(points & held))
 
 
 def stops(points: frozenset[TxPoint], fallen: frozenset[TxPoint], held: frozenset[TxPoint]) -> bool:
-    """It stops when any of its stop points ceases to hold (E06.FR.01-06).
+    """It stops when any of its stop points ceases to hold (E06.FR.01-07).
 
     When nothing holds at all any more, no stop point could ever fall again: then it ends too, whatever was configured.
     """

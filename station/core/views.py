@@ -5,8 +5,12 @@ from __future__ import annotations
 from hal.api import Lamp
 from station.clock import Now, best_wall
 from station.core import evse as rules
+from station.core.charging.limits import CAR
 from station.core.state import EvseState, StationState
 from station.core.view import EvseView, StationView, TransactionView
+
+# Below this share of the offered current it is the vehicle that limits: a car's own steps and losses stay above.
+CLEARLY_LESS = 0.85
 
 
 def picture(state: StationState, now: Now) -> StationView:
@@ -36,11 +40,25 @@ def _evse(evse: EvseState, now: Now) -> EvseView:
         operative=not evse.connector.inoperative,
         cable_a=evse.cable_a,
         offered_a=output.current_a if output else 0.0,
-        cause=output.cause if output else "",
+        cause=_cause(evse),
         lamp=evse.lamp or Lamp.AVAILABLE,
         reading=evse.reading,
         transaction=_transaction(evse, now),
     )
+
+
+def _cause(evse: EvseState) -> str:
+    """Why this current: our own limit, unless the vehicle takes clearly less than it is offered."""
+    output = evse.output
+    if output is None:
+        return ""
+    if not output.current_a > 0 or not evse.ev_reacted:
+        return output.cause
+    if not evse.pilot.wants_energy:
+        return CAR
+    drawn = max(evse.reading.current_a, default=None) if evse.reading is not None and evse.relay_closed else None
+    takes_less = drawn is not None and drawn < output.current_a * CLEARLY_LESS
+    return CAR if takes_less else output.cause
 
 
 def _transaction(evse: EvseState, now: Now) -> TransactionView | None:

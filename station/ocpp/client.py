@@ -112,6 +112,7 @@ class OcppClient:
         )
         self.services.attach(self.delivery)
         self._versions = VersionChoice(lambda: tuple(settings.link.subprotocols()), self.records, self._resolve)
+        self.records.may_begin = self._versions.may_begin
         self._link_settings = replace(
             settings.link,
             subprotocols=self._versions.offer,

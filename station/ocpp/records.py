@@ -103,6 +103,7 @@ class RecordQueue:
         "_thin_at",
         "_up",
         "_wait_until",
+        "may_begin",
     )
 
     def __init__(self, resolve: Resolve, limit: int = DEFAULT_LIMIT) -> None:
@@ -120,6 +121,8 @@ class RecordQueue:
         self._wait_until: float | None = None
         self._session = 0
         self._up = False
+        # Whether a record that no version has words for yet may get them in this one (see `versions.VersionChoice`).
+        self.may_begin: Callable[[str], bool] = lambda _version: True
 
     # --- what is there -------------------------------------------------------------------------------------------
 
@@ -166,7 +169,13 @@ class RecordQueue:
         """True while the oldest record is about to be sent: nothing of lower rank may overtake it now."""
         if not self._queue or self._flight or self._stalled or self._wait_until is not None:
             return False
-        return self.blocked_by(version) is None
+        return not self._held(version)
+
+    def _held(self, version: str) -> bool:
+        """The oldest record is not for a connection in `version`: it needs another one, or should get one."""
+        if self.blocked_by(version) is not None:
+            return True
+        return self._version_of(self._queue[0]) is None and not self.may_begin(version)
 
     @property
     def wait_until(self) -> float | None:
@@ -298,7 +307,7 @@ class RecordQueue:
     def _find_words(self, dialect: Dialect, now: Now) -> None:
         while self._queue and len(self._owed) < _BATCH:
             head = self._queue[0]
-            if head.frame is not None or self.blocked_by(dialect.version) is not None:
+            if head.frame is not None or self._held(dialect.version):
                 return
             data = self._data(head)
             if data.get(LOST):

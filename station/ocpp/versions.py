@@ -74,11 +74,17 @@ class VersionChoice:
         needed = self._records.blocked_by(version)
         if needed is not None:
             return f"the oldest records are in OCPP {needed}"
+        return None if self.may_begin(version) else f"every transaction in OCPP {version} is finished"
+
+    def may_begin(self, version: str) -> bool:
+        """Whether a transaction that was never told may be told in `version`, which is connected.
+
+        Not on a connection that was made only to finish older ones, once they are finished: what comes next goes whole
+        into the version that the CSMS chooses freely. While others are open it may, lest it holds up their records.
+        """
         if self._free == version or self._offered == self._configured():
-            return None
-        if self._records.pinned_versions() or len(self._records):
-            return None
-        return f"every transaction in OCPP {version} is finished"
+            return True
+        return bool(self._records.pinned_versions())
 
     def _pinned(self) -> tuple[str, ...]:
         dialects = (self._resolve(version) for version in sorted(self._records.pinned_versions()))

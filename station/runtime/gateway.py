@@ -6,7 +6,8 @@ For every event:
  3. when it is durable, and everything before it is: the reply, then records, questions and notices to the CSMS side, then outputs that
     raise (if still the newest), then lamps, settings, jobs; a reboot comes last of all.
 
-A commit that fails is kept and tried again, in order, until the cause is gone; the core is told, so that no new session starts.
+One commit is under way at a time; what happens meanwhile goes into the next one. So a commit that fails is overtaken by nothing: it is
+kept and tried again, in order, until the cause is gone. The core is told, so that no new session starts. Commands are answered anyway.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from station.core.effects import (
     Start,
 )
 from station.core.events import ClockStepped, Event, Saved, SaveFailed
-from station.core.facts import SecurityFact, TxFact, to_json
+from station.core.facts import Fact, TxFact, to_json
 from station.core.station import Station
 from station.core.types import StopReason, Verdict
 from station.core.view import StationView
@@ -46,6 +47,8 @@ from station.store.ops import AddRecord, Op, PutRow, StorePort
 log = logging.getLogger("station.gateway")
 
 COMMIT_RETRY_S = 5.0
+# Turns that may share one commit: bounds what one failure makes us repeat.
+MOST_TOGETHER = 64
 # Smaller steps are jitter of the round trip, not a wrong clock.
 CLOCK_TOLERANCE_S = 1.0
 FAILED_VERDICT = Verdict("Rejected", "InternalError", "the station cannot save")
@@ -77,11 +80,11 @@ Listener = Callable[[Event | None, list[Effect], Now], None]
 
 
 class _Batch:
-    """Effects of one event on their way out."""
+    """Effects of one turn on their way out. `durable`: nothing of it has to be saved any more."""
 
     __slots__ = ("durable", "effects", "ops", "records")
 
-    def __init__(self, effects: list[Effect], ops: list[Op], records: list[tuple[int, TxFact | SecurityFact]]) -> None:
+    def __init__(self, effects: list[Effect], ops: list[Op], records: list[tuple[int, Fact]]) -> None:
         self.effects = effects
         self.ops = ops
         self.records = records
@@ -103,7 +106,8 @@ class Gateway:
         self._inbox: deque[Event] = deque()
         self._busy = False
         self._pipeline: deque[_Batch] = deque()
-        self._failed: deque[_Batch] = deque()
+        self._committing: list[_Batch] = []
+        self._failing = False
         self._replies: dict[int, Callable[[Verdict], None]] = {}
         self._next_ref = 1
         self._newest: dict[int, Output] = {}
@@ -156,12 +160,19 @@ class Gateway:
         """Restore what was saved and begin. `cause`: see `Station.restore`."""
         now = self._clock.now()
         self._busy = True
-        self._process(None, self._station.restore(rows, now, cause), now)
-        self._busy = False
+        try:
+            self._process(None, self._station.restore(rows, now, cause), now)
+        finally:
+            self._busy = False
         self._drain_inbox()
 
     def close(self) -> None:
-        """No timers any more. Events are still handled, so that the end of a session in flight is not lost."""
+        """No timers any more. Events are still handled, so that the end of a session in flight is not lost.
+
+        What waits for a disk that fails gets a last chance.
+        """
+        if self._failing and not self._closed and not self._committing:
+            self._commit_next()
         self._closed = True
         for timer in (self._timer, self._retry):
             if timer is not None:
@@ -170,8 +181,8 @@ class Gateway:
 
     @property
     def unsaved(self) -> int:
-        """How many turns wait for a commit that failed."""
-        return len(self._failed)
+        """How many turns wait to be saved because a commit failed; 0 while commits work."""
+        return sum(not batch.durable for batch in self._pipeline) if self._failing else 0
 
     # --- turns ----------------------------------------------------------------------------------------------------------
 
@@ -212,7 +223,7 @@ class Gateway:
     def _process(self, event: Event | None, effects: list[Effect], now: Now) -> None:
         self._restrict(effects)
         ops: list[Op] = []
-        records: list[tuple[int, TxFact | SecurityFact]] = []
+        records: list[tuple[int, Fact]] = []
         for effect in effects:
             if isinstance(effect, Save):
                 ops.append(PutRow(effect.kind, effect.key, effect.value))
@@ -225,82 +236,88 @@ class Gateway:
             listener(event, effects, now)
         batch = _Batch(effects, ops, records)
         self._pipeline.append(batch)
-        if ops and self._failed:
-            self._fail(batch)  # order: nothing may overtake what could not be saved
-        elif ops:
-            self._store.commit(ops, lambda error: self._committed(batch, error))
+        if self._failing:
+            self._answer_now(batch)
+        else:
+            self._commit_next()
         self._flush()
 
     def _restrict(self, effects: list[Effect]) -> None:
-        """LAW 2 (1). The newest output of a turn is the only one that counts."""
+        """LAW 2 (1). The newest output of a turn is the only one that counts; what of it restricts waits for nothing."""
+        changed: set[int] = set()
         for effect in effects:
             if isinstance(effect, Output):
                 self._newest[effect.evse] = effect
+                changed.add(effect.evse)
             elif isinstance(effect, ReadMeter):
                 self._hands.read_meter(effect.evse)
-        for evse, output in self._newest.items():
-            if output is not self._requested.get(evse) and output.restricts(self._requested.get(evse)):
-                self._request(output)
+        for evse in changed:
+            self._request(self._newest[evse].limited(self._requested.get(evse)))
 
     def _request(self, output: Output) -> None:
-        self._requested[output.evse] = output
-        self._hands.output(output)
+        if not output.same_level(self._requested.get(output.evse)):
+            self._requested[output.evse] = output
+            self._hands.output(output)
 
     # --- commits --------------------------------------------------------------------------------------------------------
 
-    def _committed(self, batch: _Batch, error: StoreError | None) -> None:
-        """The store is done with a batch. What its release submits waits until the release is complete."""
+    def _commit_next(self) -> None:
+        """Everything that waits goes into one commit, as soon as the one before is done."""
+        if self._committing:
+            return
+        waiting = [batch for batch in self._pipeline if not batch.durable][:MOST_TOGETHER]
+        if waiting:
+            self._committing = waiting
+            self._store.commit([op for batch in waiting for op in batch.ops], self._committed)
+
+    def _committed(self, error: StoreError | None) -> None:
+        """The store is done. What is released and submits something is complete before that is handled."""
         if self._busy:
-            self._settle_commit(batch, error)
+            self._settle_commit(error)
             return
         self._busy = True
         try:
-            self._settle_commit(batch, error)
+            self._settle_commit(error)
         finally:
             self._busy = False
         self._drain_inbox()
 
-    def _settle_commit(self, batch: _Batch, error: StoreError | None) -> None:
-        if error is None:
+    def _settle_commit(self, error: StoreError | None) -> None:
+        batches, self._committing = self._committing, []
+        if error is not None:
+            self._keep(error)
+            return
+        for batch in batches:
             batch.durable = True
-            if self._failed and batch is self._failed[0]:
-                self._failed.popleft()
-                self._resume()
-            self._flush()
-            return
-        if batch in self._failed:
-            self._again()
-            return
-        log.error("commit failed, kept and tried again: %s", error)
-        first = not self._failed
-        self._fail(batch)
-        if first:
-            self._again()
-            self.submit(SaveFailed(str(error)))
-
-    def _fail(self, batch: _Batch) -> None:
-        """Whoever waits for an answer must not wait for the disk; everything else of the batch stays in its place."""
-        self._failed.append(batch)
-        for effect in batch.effects:
-            if isinstance(effect, Reply):
-                self._reply(effect.ref, FAILED_VERDICT)
-
-    def _again(self) -> None:
-        if not self._closed:
-            self._retry = self._scheduler.call_at(self._scheduler.time() + COMMIT_RETRY_S, self._try_failed)
-
-    def _try_failed(self) -> None:
-        self._retry = None
-        if self._failed:
-            batch = self._failed[0]
-            self._store.commit(batch.ops, lambda error: self._committed(batch, error))
-
-    def _resume(self) -> None:
-        if self._failed:
-            self._try_failed()
-        else:
+        self._flush()
+        if self._failing and all(batch.durable for batch in self._pipeline):
+            self._failing = False
             log.info("commits work again")
             self.submit(Saved())
+        self._commit_next()
+
+    def _keep(self, error: StoreError) -> None:
+        """Whoever waits for an answer must not wait for the disk; everything else stays in its place."""
+        first = not self._failing
+        self._failing = True
+        if first:
+            log.error("commit failed, kept and tried again: %s", error)
+        for batch in self._pipeline:
+            self._answer_now(batch)
+        if not self._closed:
+            self._retry = self._scheduler.call_at(self._scheduler.time() + COMMIT_RETRY_S, self._try_again)
+        if first:
+            self.submit(SaveFailed(str(error)))
+
+    def _answer_now(self, batch: _Batch) -> None:
+        """While commits fail: a command that has nothing to save gets its answer, any other is told that we cannot."""
+        for effect in batch.effects:
+            if isinstance(effect, Reply):
+                self._reply(effect.ref, FAILED_VERDICT if batch.ops else effect.verdict)
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self._commit_next()
 
     def _flush(self) -> None:
         """Let out, in order, whatever is durable."""
@@ -330,7 +347,7 @@ class Gateway:
         """What the station itself carries out. Save, Record, Reply and ReadMeter were done before."""
         match effect:
             case Output():
-                if effect is self._newest.get(effect.evse) and effect is not self._requested.get(effect.evse):
+                if effect is self._newest.get(effect.evse):
                     self._request(effect)
             case Indicate():
                 self._hands.indicate(effect)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from hal.api import (
     Board,
+    Device,
     EvseUnit,
     Fault,
     FaultCode,
@@ -22,7 +23,7 @@ from hal.api import (
     MeterRead,
     PowerFailing,
 )
-from hal.errors import HalError
+from hal.errors import DeviceError, HalError
 from station.core.effects import Cancel, Indicate, Output, Start
 from station.core.events import Event, MeterFailed
 from station.runtime.jobs import Jobs
@@ -31,6 +32,8 @@ from station.runtime.outputs import BoardOutputs
 log = logging.getLogger("station.hands")
 
 METER_TIMEOUT_S = 2.0
+START_TIMEOUT_S = 30.0
+CLOSE_TIMEOUT_S = 5.0
 OPEN_RETRY_FIRST_S = 1.0
 OPEN_RETRY_MOST_S = 60.0
 
@@ -50,26 +53,50 @@ class BoardHost:
         self.units: dict[int, EvseUnit] = {
             numbers[unit.evse]: replace(unit, evse=numbers[unit.evse]) for unit in board.units if unit.evse in numbers
         }
-        self.outputs = BoardOutputs(replace(board, units=tuple(self.units.values())), submit)
+        self._wanted: dict[int, Output] = {}
+        self._outputs: BoardOutputs | None = None
         self._lost = False
 
+    def want(self, output: Output) -> None:
+        """Make `output` the level of its EVSE, as soon as the board is there; returns at once."""
+        self._wanted[output.evse] = output
+        if self._outputs is not None:
+            self._outputs.want(output)
+
     async def run(self) -> None:
-        """Open the devices, then converge on outputs until cancelled. A board that does not answer is tried again."""
+        """Open the devices, then converge on outputs until cancelled. A board that does not answer is tried again.
+
+        What a driver raises beside HalError is a bug: the board is left safe, and the next `run` begins from nothing.
+        """
         delay = OPEN_RETRY_FIRST_S
         while not await self._open():
             await asyncio.sleep(delay)
             delay = min(delay * 2, OPEN_RETRY_MOST_S)
-        await self.outputs.run()
+        # A board just opened is at none of the levels that it had before.
+        outputs = self._outputs = BoardOutputs(replace(self._board, units=tuple(self.units.values())), self._submit)
+        for output in self._wanted.values():
+            outputs.want(output)
+        try:
+            await outputs.run()
+        except Exception as error:
+            self._outputs = None
+            self._lost = True  # its end is reported when the board is open again
+            self._report(active=True, info=f"the driver failed: {type(error).__name__}")
+            await self.close()
+            raise
 
     async def _open(self) -> bool:
+        opened: list[Device] = []
         try:
             for device in self._board.devices:
-                await device.start(self._take)
+                opened.append(device)
+                await self._start(device)
         except HalError as error:
             if not self._lost:
                 log.error("board %s cannot be opened, tried again: %s", self._board.name, error)
                 self._report(active=True, info=str(error))
             self._lost = True
+            await self._close(opened)
             return False
         if self._lost:
             log.info("board %s answers", self._board.name)
@@ -77,21 +104,37 @@ class BoardHost:
             self._lost = False
         return True
 
+    async def _start(self, device: Device) -> None:
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await device.start(self._take)
+        except TimeoutError as error:
+            raise DeviceError(f"no answer within {START_TIMEOUT_S:g} s") from error
+
     def _report(self, *, active: bool, info: str = "") -> None:
         for evse in self.units:
             self._submit(Fault(evse, FaultCode.INTERNAL_ERROR, active, info))
 
     def alive(self) -> bool:
-        """False when an output has been waiting for its board for too long (see `BoardOutputs.stuck`)."""
-        return not self.outputs.stuck()
+        """False when an output has been waiting for its board for too long (see `BoardOutputs.stuck`).
+
+        A board that does not answer is no reason to restart the program: it is being tried again.
+        """
+        return self._outputs is None or not self._outputs.stuck()
 
     async def close(self) -> None:
         """Leave the hardware safe."""
-        for device in reversed(self._board.devices):
+        await self._close(self._board.devices)
+
+    async def _close(self, devices: Sequence[Device]) -> None:
+        for device in reversed(devices):
             try:
-                await device.close()
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await device.close()
             except HalError as error:
                 log.error("board %s: closing: %s", self._board.name, error)
+            except TimeoutError:
+                log.error("board %s: closing: no answer within %g s", self._board.name, CLOSE_TIMEOUT_S)
 
     def _take(self, event: HalEvent) -> None:
         """An event of the board, with the station's number."""
@@ -116,9 +159,10 @@ class StationHands:
         self._reading: set[int] = set()
         self._read_again: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     def output(self, output: Output) -> None:
-        self._host_of[output.evse].outputs.want(output)
+        self._host_of[output.evse].want(output)
 
     def read_meter(self, evse: int) -> None:
         """Read soon. A reading asked for while one is on its way is read afresh after it: the asker wants what is true now."""
@@ -132,7 +176,7 @@ class StationHands:
             self._spawn(self._read(evse, unit.meter))
 
     async def _read(self, evse: int, meter: Meter) -> None:
-        event: Event
+        event: Event = MeterFailed(evse, "the driver failed")
         try:
             async with asyncio.timeout(METER_TIMEOUT_S):
                 event = MeterRead(evse, await meter.read())
@@ -140,10 +184,13 @@ class StationHands:
             event = MeterFailed(evse, str(error))
         except TimeoutError:
             event = MeterFailed(evse, f"no answer in {METER_TIMEOUT_S:g} s")
-        self._reading.discard(evse)
-        self._submit(event)
-        if evse in self._read_again:
+        finally:
+            again = evse in self._read_again
             self._read_again.discard(evse)
+            self._reading.discard(evse)
+            if not self._closed:
+                self._submit(event)
+        if again:
             self.read_meter(evse)
 
     def indicate(self, effect: Indicate) -> None:
@@ -173,10 +220,17 @@ class StationHands:
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a driver failed in a way that it should not", exc_info=error)
 
     async def close(self) -> None:
-        """Let readings under way finish or be cancelled."""
-        for task in tuple(self._tasks):
+        """End readings under way; nothing is submitted any more."""
+        self._closed = True
+        tasks = tuple(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from hal.api import Board, EvseUnit, Fault, FaultCode, PilotSignal
 from hal.errors import HalError
@@ -40,7 +41,9 @@ class BoardOutputs:
 
     def stuck(self) -> bool:
         """A level has been waiting since the last time this was asked: the task hangs in its driver."""
-        waiting = {evse: output for evse, output in self._wanted.items() if output != self._applied.get(evse)}
+        waiting = {
+            evse: output for evse, output in self._wanted.items() if not output.same_level(self._applied.get(evse))
+        }
         hanging = any(self._seen_waiting.get(evse) is output for evse, output in waiting.items())
         self._seen_waiting = waiting
         return hanging and not self._failing
@@ -53,38 +56,51 @@ class BoardOutputs:
                 delay = RETRY_FIRST_S
                 await self._changed.wait()
             else:
-                await asyncio.sleep(delay)
+                await self._changed_within(delay)
                 delay = min(delay * 2, RETRY_MOST_S)
             self._changed.clear()
+
+    async def _changed_within(self, seconds: float) -> None:
+        """Wait for the next attempt; a new level is tried at once, it may be the one that the board obeys."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            return
 
     async def _converge(self) -> bool:
         """One pass over every EVSE that is not at its level; False when one failed and must be retried."""
         good = True
         for evse, unit in self._units.items():
-            while (wanted := self._wanted.get(evse)) is not None and wanted != self._applied.get(evse):
+            while (wanted := self._wanted.get(evse)) is not None and not wanted.same_level(self._applied.get(evse)):
                 try:
-                    await self._apply(unit, wanted, self._applied.get(evse))
+                    reached = await self._apply(unit, wanted, self._applied.get(evse))
                 except HalError as error:
                     self._failed(evse, error)
                     good = False
                     break
-                self._applied[evse] = wanted
+                self._applied[evse] = reached
                 self._obeys(evse)
         return good
 
-    async def _apply(self, unit: EvseUnit, wanted: Output, before: Output | None) -> None:
-        """Whatever restricts goes first, whatever raises goes last; between steps a newer level may take over."""
+    async def _apply(self, unit: EvseUnit, wanted: Output, before: Output | None) -> Output:
+        """Whatever restricts goes first, whatever raises goes last; between steps a newer level may take over.
+
+        Returns the level that is in force then. Raises HalError.
+        """
         if not wanted.permit and (before is None or before.permit):
             await unit.power.permit(False, wanted.phases)
         signal = (wanted.pilot, wanted.current_a if wanted.pilot is PilotSignal.PWM else 0.0)
         if before is None or signal != (before.pilot, before.current_a if before.pilot is PilotSignal.PWM else 0.0):
             await unit.pilot.signal(*signal)
-        if unit.lock is not None and (before is None or before.locked != wanted.locked):
+        bolt = (wanted.locked, wanted.lock_attempt)
+        if unit.lock is not None and (before is None or bolt != (before.locked, before.lock_attempt)):
             await unit.lock.set_locked(wanted.locked)
         if wanted.permit and (before is None or not before.permit or before.phases != wanted.phases):
             if self._wanted.get(unit.evse) is not wanted:
-                return  # a newer level is here: this permission is void
+                return replace(wanted, permit=False)  # a newer level is here: this permission is void
             await unit.power.permit(True, wanted.phases)
+        return wanted
 
     def _failed(self, evse: int, error: HalError) -> None:
         self._applied.pop(evse, None)  # nobody knows what the board did of it: start from nothing

@@ -1,4 +1,8 @@
-"""An OCPP frame in one line: what a person wants to know of it at a glance."""
+"""An OCPP frame in one line: what a person wants to know of it at a glance.
+
+Frames of the station are valid and are told in words; what the CSMS sends may be anything, and nothing in it may reach
+the terminal as a control character.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,8 @@ import orjson
 
 CALL, RESULT, ERROR = 2, 3, 4
 _WORDS_KEPT = 6
+_SHOWN = 80
+_DEPTH = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +36,28 @@ class Conversation:
 
     def brief(self, direction: str, text: str) -> Brief:
         """direction: "in" or "out", as the station sees it."""
+        brief = self._brief(direction, text)
+        return Brief(brief.kind, printable(brief.action), printable(brief.text))
+
+    def _brief(self, direction: str, text: str) -> Brief:
         try:
             frame = orjson.loads(text)
         except orjson.JSONDecodeError:
-            return Brief("garbage", "?", text[:80])
+            return Brief("garbage", "?", text[:_SHOWN])
         match frame:
             case [2, str(number), str(action), dict(payload)]:
                 self._remember(direction, number, action)
-                return Brief("call", action, _call(action, payload))
+                tell = _SPECIAL.get(action, _plain) if direction == "out" else _plain
+                return Brief("call", action, tell(payload))
             case [3, str(number), dict(payload)]:
-                action = self._actions.pop((_other(direction), number), "?")
-                return Brief("result", action, _result(action, payload))
+                return Brief("result", self._answered(direction, number), _plain(payload) or "ok")
             case [4, str(number), str(code), str(description), *_]:
-                action = self._actions.pop((_other(direction), number), "?")
-                return Brief("error", action, f"{code} {description}".strip())
+                return Brief("error", self._answered(direction, number), f"{code} {description}".strip())
             case _:
-                return Brief("garbage", "?", text[:80])
+                return Brief("garbage", "?", text[:_SHOWN])
+
+    def _answered(self, direction: str, number: str) -> str:
+        return self._actions.pop((_other(direction), number), "?")
 
     def _remember(self, direction: str, number: str, action: str) -> None:
         self._actions[direction, number] = action
@@ -57,13 +69,9 @@ def _other(direction: str) -> str:
     return "in" if direction == "out" else "out"
 
 
-def _call(action: str, payload: Mapping[str, Any]) -> str:
-    special = _SPECIAL.get(action)
-    return special(payload) if special is not None else _plain(payload)
-
-
-def _result(action: str, payload: Mapping[str, Any]) -> str:
-    return _plain(payload) or "ok"
+def printable(text: str) -> str:
+    """The text without control characters, which a terminal would obey."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else "·" for char in text)
 
 
 def _plain(payload: Mapping[str, Any]) -> str:
@@ -73,18 +81,25 @@ def _plain(payload: Mapping[str, Any]) -> str:
         if len(words) == _WORDS_KEPT:
             words.append("…")
             break
-        words.append(f"{key}={value}")
+        words.append(f"{key}={_word(value)}")
     return " ".join(words)
 
 
-def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
+def _word(value: Any) -> str:
+    text = value if isinstance(value, str) else orjson.dumps(value).decode()
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _leaves(value: Any, key: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
+    if depth == _DEPTH:
+        yield key, "…"
+    elif isinstance(value, Mapping):
         for name, inner in value.items():
             if name not in ("customData", "timestamp"):
-                yield from _leaves(inner, name)
+                yield from _leaves(inner, name, depth + 1)
     elif isinstance(value, list):
         for inner in value:
-            yield from _leaves(inner, key)
+            yield from _leaves(inner, key, depth + 1)
     else:
         yield key, value
 
@@ -115,7 +130,7 @@ def _energy(meter_values: list[Mapping[str, Any]]) -> list[str]:
     for meter_value in meter_values:
         for sample in meter_value["sampledValue"]:
             measurand = sample.get("measurand", "Energy.Active.Import.Register")
-            if "phase" not in sample:
+            if "phase" not in sample and sample.get("format") != "SignedData":
                 last[measurand] = float(sample["value"])
     words: list[str] = []
     if "Energy.Active.Import.Register" in last:

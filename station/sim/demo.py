@@ -19,18 +19,26 @@ FULL_FOR_S = 120.0
 class Demo:
     """Cars come, charge and leave, one EVSE after the other, until somebody takes over (`over`)."""
 
-    def __init__(self, lab: Lab, *, pause_s: float) -> None:
-        """pause_s: simulated seconds between two things that a person should be able to follow."""
+    def __init__(self, lab: Lab, *, pause_s: float, token: str | None = None) -> None:
+        """pause_s: simulated seconds between two things that a person should be able to follow.
+
+        token: the card that everybody uses; None: one for each EVSE.
+        """
         self._lab = lab
         self._pause_s = pause_s
+        self._token = token
         self.over = False
+
+    def card(self, evse: int) -> str:
+        """The card of whoever comes to an EVSE."""
+        return self._token or KNOWN_TOKENS[(evse - 1) % len(KNOWN_TOKENS)]
 
     async def run(self) -> None:
         number = 0
         while not self.over:
             evse = number % self._lab.settings.evses + 1
             try:
-                await self._session(evse, CARS[number % len(CARS)], KNOWN_TOKENS[number % len(KNOWN_TOKENS)])
+                await self._session(evse, CARS[number % len(CARS)], self.card(evse))
             except (HalError, StationError):
                 return  # somebody cut the power or took the plug: it is their station now
             number += 1

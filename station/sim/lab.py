@@ -26,7 +26,7 @@ from station.core.effects import Effect
 from station.core.events import Event
 from station.core.view import StationView
 from station.errors import StationError
-from station.ocpp.link import Link, LinkHooks
+from station.ocpp.link import Link, LinkHooks, LinkState
 from station.ocpp.link_settings import LinkSettings
 from station.sim.csms import EmbeddedCsms, Token
 from station.sim.loop import DEFAULT_WALL, ScaledScheduler, VirtualLoop
@@ -111,6 +111,14 @@ class _Switch:
         if self._link is not None:
             self._link.ping_interval_changed()
 
+    @property
+    def last_error(self) -> str | None:
+        return self._link.last_error if self._link is not None else None
+
+    @property
+    def state(self) -> LinkState:
+        return self._link.state if self._link is not None else LinkState.IDLE
+
     async def close(self) -> None:
         link, self._link = self._link, None
         if link is not None:
@@ -177,7 +185,8 @@ class Lab:
         self.boots = 0
         self._host_boots = 1
         self._online = True
-        self._switch: _Switch | None = None
+        self._line: _Switch | MemoryLink | None = None
+        self._supply = asyncio.Lock()
         self._frames: list[FrameListener] = []
         self._turns: list[TurnListener] = []
         self._keeper: asyncio.Task[None] | None = None
@@ -187,16 +196,22 @@ class Lab:
     async def __aenter__(self) -> Lab:
         if self.settings.folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="pilotwire-")
-        if self.csms is not None:
-            await self.csms.start()
-        await self._boot()
+        try:
+            if self.csms is not None:
+                await self.csms.start()
+            await self._boot()
+        except BaseException:
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
+        if isinstance(self.scheduler, VirtualLoop):
+            self.scheduler.set_speed(None)  # what is cleared away may wait a little, also when time stood still
         await self._stop_keeper()
         if self.app is not None:
-            await self.app.stop()
-            self.app = None
+            app, self.app = self.app, None
+            await app.stop()
         if self.csms is not None:
             await self.csms.stop()
         if self._folder is not None:
@@ -215,12 +230,13 @@ class Lab:
         self.app.gateway.listen(self._turn)
         await self.app.start()
         self._keeper = asyncio.get_running_loop().create_task(self._keep(self.app))
+        self._keeper.add_done_callback(_tell_failure)
 
     async def _keep(self, app: StationApp) -> None:
         """A reboot that the station asked for."""
         await app.rebooting
         await app.stop()
-        self._keeper = None
+        self.app = self._keeper = None
         await self._boot()
 
     async def _stop_keeper(self) -> None:
@@ -246,7 +262,8 @@ class Lab:
         )
 
     def _around(self) -> Surroundings:
-        speed = self.scheduler.speed if isinstance(self.scheduler, ScaledScheduler) else 1.0
+        # Nobody answers in no time: a station that boots while time stands still counts as one in real time.
+        speed = (self.scheduler.speed or 1.0) if isinstance(self.scheduler, ScaledScheduler) else 1.0
         return Surroundings(
             boards=self._boards,
             open_store=self._open_store,
@@ -270,9 +287,10 @@ class Lab:
 
     def _link(self, settings: LinkSettings, hooks: LinkHooks, rng: random.Random) -> Any:
         if self.csms is not None:
-            return MemoryLink(self.network, settings, hooks, rng)
-        self._switch = _Switch(settings, hooks, rng, connected=self._online)
-        return self._switch
+            self._line = MemoryLink(self.network, settings, hooks, rng)
+        else:
+            self._line = _Switch(settings, hooks, rng, connected=self._online)
+        return self._line
 
     # --- listening ------------------------------------------------------------------------------------------------------
 
@@ -297,7 +315,7 @@ class Lab:
     def running(self) -> StationApp:
         """The station; raises StationError while it has no power."""
         if self.app is None:
-            raise StationError("the station has no power: use power_on first")
+            raise StationError("the station has no power")
         return self.app
 
     @property
@@ -343,41 +361,53 @@ class Lab:
     async def offline(self) -> None:
         """Pull the network cable."""
         self._online = False
-        if self.csms is not None:
+        if isinstance(self._line, _Switch):
+            await self._line.pull()
+        else:
             self.network.cut()
-        elif self._switch is not None:
-            await self._switch.pull()
 
     async def go_online(self) -> None:
+        """Plug it in again; the station connects when its back-off says so."""
         self._online = True
-        if self.csms is not None:
+        if isinstance(self._line, _Switch):
+            self._line.push()
+        else:
             self.network.restore()
-        elif self._switch is not None:
-            self._switch.push()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the station is not connected, in words for people; None while it is, or has not failed yet."""
+        line = self._line
+        if line is None or self.app is None or line.state is LinkState.OPEN:
+            return None
+        return line.last_error
 
     async def power_cut(self, *, warning: bool = False) -> None:
         """The supply fails. warning: the board has a capacitor and says so (PowerFailing) some milliseconds before."""
-        app = self.running
-        await self._stop_keeper()
-        self.board.power_cut(warning=warning)
-        self.app = None
-        await app.kill()
-        self._host_boots += 1
+        async with self._supply:
+            app = self.running
+            await self._stop_keeper()
+            self.board.power_cut(warning=warning)
+            self.app = None
+            await app.kill()
+            self._host_boots += 1
 
     async def power_on(self) -> None:
         """It comes back, and the station boots."""
-        if self.app is None:
-            self.board.power_on()
-            await self._boot()
+        async with self._supply:
+            if self.app is None:
+                self.board.power_on()
+                await self._boot()
 
     async def restart(self) -> None:
         """The program crashes and is started again; the board kept its power."""
-        app = self.running
-        await self._stop_keeper()
-        self.app = None
-        await app.kill()
-        self.board.host_lost()
-        await self._boot()
+        async with self._supply:
+            app = self.running
+            await self._stop_keeper()
+            self.app = None
+            await app.kill()
+            self.board.host_lost()
+            await self._boot()
 
     def set_speed(self, speed: float | None) -> None:
         """Simulated seconds per second from now on; None: as fast as possible (embedded CSMS only); 0 pauses."""
@@ -388,6 +418,11 @@ class Lab:
         else:
             self.scheduler.resume()
             self.scheduler.set_speed(speed or 1.0)
+
+
+def _tell_failure(keeper: asyncio.Task[None]) -> None:
+    if not keeper.cancelled() and (error := keeper.exception()) is not None:
+        log.critical("the station did not come up again: %s", error, exc_info=error)
 
 
 def run_lab(

@@ -11,7 +11,8 @@ from station.sim.csms import FaultKind, Refusal
 from station.sim.lab import KNOWN_TOKENS
 from station.sim.scenario_kinds import EMPTY, Conditions, Duration, Table, Words, render_duration
 from station.sim.scenario_match import Condition, mismatches
-from station.sim.steps import TOKEN, Command, Deed, Stage, StepFailed, evse_field
+from station.sim.scenario_stage import Stage, StepFailed
+from station.sim.steps import TOKEN, Command, Deed, evse_field
 
 __all__ = ["CSMS_COMMANDS", "REGISTRATIONS", "STATUSES", "send_call"]
 
@@ -38,14 +39,18 @@ async def send_call(stage: Stage, action: str, payload: Mapping[str, Any], timeo
     try:
         return await stage.csms.call(stage.station, action, dict(payload), timeout=timeout)
     except TimeoutError as error:
-        raise StepFailed(f"expected: an answer to {action} within {render_duration(timeout)}", f"came: {error}") from error
+        raise StepFailed(
+            f"expected: an answer to {action} within {render_duration(timeout)}", f"came: {error}"
+        ) from error
     except ValueError as error:
         raise StepFailed(f"the scenario asks the CSMS to send what OCPP {stage.version} forbids: {error}") from error
 
 
 def _expect_status(action: str, answer: Any, status: str) -> str:
     if isinstance(answer, Refusal):
-        raise StepFailed(f'expected: {action} answered "{status}"', f"came: CALLERROR {answer.code} {answer.description}")
+        raise StepFailed(
+            f'expected: {action} answered "{status}"', f"came: CALLERROR {answer.code} {answer.description}"
+        )
     if answer.get("status") != status:
         raise StepFailed(f'expected: {action} answered "{status}"', f"came: {answer}")
     return status
@@ -56,7 +61,9 @@ class Call(Deed):
     """The CSMS sends any message and looks at the answer. `$tx.1` in the payload is the id of the newest transaction at EVSE 1."""
 
     action: str = setting(ACTION, "Name of the message.")
-    payload: Mapping[str, Any] = setting(Table("a table of OCPP fields"), "Its content, names as on the wire.", default=EMPTY)
+    payload: Mapping[str, Any] = setting(
+        Table("a table of OCPP fields"), "Its content, names as on the wire.", default=EMPTY
+    )
     answer: tuple[Condition, ...] = setting(
         Conditions(), "What must hold of the answer. Without it any answer but an error will do.", default=()
     )
@@ -72,13 +79,16 @@ class Call(Deed):
             if self.error == answer.code:
                 return f"refused with {answer.code}"
             wanted = f"CALLERROR {self.error}" if self.error else "an answer"
-            raise StepFailed(f"expected: {wanted} to {self.action}", f"came: CALLERROR {answer.code} {answer.description}")
+            raise StepFailed(
+                f"expected: {wanted} to {self.action}", f"came: CALLERROR {answer.code} {answer.description}"
+            )
         if self.error is not None:
             raise StepFailed(f"expected: CALLERROR {self.error} to {self.action}", f"came: {answer}")
         wrong = mismatches(self.answer, answer)
         if wrong:
             raise StepFailed(
-                f"expected: {self.action} answered with {', '.join(map(str, self.answer))}", *(f"came: {w}" for w in wrong)
+                f"expected: {self.action} answered with {', '.join(map(str, self.answer))}",
+                *(f"came: {w}" for w in wrong),
             )
         return str(answer.get("status", "answered"))
 
@@ -138,7 +148,9 @@ class CsmsToken(Deed):
     """The CSMS changes its mind about a token."""
 
     token: str = setting(TOKEN, "Which one.")
-    status: str = setting(Text(choices=STATUSES), "What it is from now on (1.6 knows five of these words).", default="Accepted")
+    status: str = setting(
+        Text(choices=STATUSES), "What it is from now on (1.6 knows five of these words).", default="Accepted"
+    )
     group: str | None = setting(TOKEN, "Its group (parent in 1.6).", default=None, example="FAMILY")
 
     async def act(self, stage: Stage) -> str:

@@ -17,7 +17,8 @@ from station.sim.scenario_csms import ACTION
 from station.sim.scenario_kinds import Conditions, Duration, render_duration
 from station.sim.scenario_ledger import Ledger, duplicates, energy_problems, undelivered
 from station.sim.scenario_match import Condition, mismatches
-from station.sim.steps import Stage, StepFailed, evse_field
+from station.sim.scenario_stage import Stage, StepFailed
+from station.sim.steps import evse_field
 
 __all__ = ["EXPECTATIONS", "Expectation", "describe_view"]
 
@@ -46,9 +47,7 @@ class _Frames:
         return [
             frame
             for frame in frames
-            if frame.kind == KINDS[self.kind]
-            and frame.sent is (self.sender == "csms")
-            and frame.action == self.action
+            if frame.kind == KINDS[self.kind] and frame.sent is (self.sender == "csms") and frame.action == self.action
         ]
 
     def matches(self, frames: list[SeenFrame]) -> list[SeenFrame]:
@@ -94,8 +93,10 @@ class Message(_Frames):
         if self.times > 1:
             lines.append(f"came: {found} times")
         near = [frame for frame in self.candidates(frames) if mismatches(self.where, frame.payload)]
-        for frame in near[-NEAR_MISSES:]:
-            lines.append(f"came instead: {frame.action} in which " + "; ".join(mismatches(self.where, frame.payload)))
+        lines += [
+            f"came instead: {frame.action} in which " + "; ".join(mismatches(self.where, frame.payload))
+            for frame in near[-NEAR_MISSES:]
+        ]
         if not near and not found:
             others = [frame for frame in frames if frame.is_call and frame.sent is (self.sender == "csms")]
             names = ", ".join(dict.fromkeys(frame.action or "?" for frame in others)) or "nothing"
@@ -199,8 +200,19 @@ class Energy:
     tolerance_wh: float = setting(Number(0, 10_000, "Wh"), "Allowed difference, per transaction.", default=1.0)
     at_least_wh: float = setting(Number(0, 1e7, "Wh"), "It was at least so much.", default=0.0)
 
+    within: float = setting(Duration(), "How long to wait for the last of it.", default=60.0)
+
     async def check(self, stage: Stage, ledger: Ledger) -> str:
-        told, problems = energy_problems(stage, stage.evse(self.evse), self.tolerance_wh)
+        evse = stage.evse(self.evse)
+        told = 0.0
+        problems: list[str] = []
+
+        def fits() -> bool:
+            nonlocal told
+            told, problems[:] = energy_problems(stage, evse, self.tolerance_wh)
+            return not problems
+
+        await stage.until(fits, self.within)
         if told < self.at_least_wh:
             problems.append(f"the CSMS was told {told:.1f} Wh, expected at least {self.at_least_wh:g} Wh")
         if problems:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any
 
 from hal.errors import ConfigError as HardwareConfigError
@@ -14,9 +13,45 @@ from hal.sim.car_settings import CarSettings, car_settings
 from station.config_fields import WrongValueError
 from station.sim.scenario_match import Condition, ConditionError, parse_conditions
 
-__all__ = ["EMPTY", "CarFields", "Conditions", "Duration", "Scalars", "Table", "Words", "render_duration"]
+__all__ = [
+    "EMPTY",
+    "CarFields",
+    "Conditions",
+    "Duration",
+    "Fixed",
+    "Scalars",
+    "Table",
+    "Tokens",
+    "Words",
+    "render_duration",
+]
 
-EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+class Fixed(Mapping[str, Any]):
+    """A table that does not change and may be the default of a field (a `MappingProxyType` has no hash before 3.12)."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Mapping[str, Any]) -> None:
+        self._items = dict(items)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._items[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._items))
+
+    def __repr__(self) -> str:
+        return repr(self._items)
+
+
+EMPTY: Mapping[str, Any] = Fixed({})
 LONGEST_S = 366 * 86_400.0
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
 _DURATION = re.compile(r"\s*(\d{1,9}(?:\.\d{1,6})?)\s*(s|min|h|d)\s*")
@@ -86,7 +121,7 @@ class Table:
             raise WrongValueError(self.words, "write it in braces: { name = value }")
         if not _plain(value):
             raise WrongValueError(self.words, "write dates and times as texts in quotes")
-        return MappingProxyType(dict(value))
+        return Fixed(dict(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +139,7 @@ class Scalars:
             raise WrongValueError(self.words, "write it as a table: name = value")
         found: dict[str, str] = {}
         self._take(value, "", found)
-        return MappingProxyType(found)
+        return Fixed(found)
 
     def _take(self, table: Mapping[str, Any], before: str, found: dict[str, str]) -> None:
         for name, item in table.items():
@@ -133,7 +168,7 @@ class CarFields:
             car: CarSettings = car_settings(value)
         except HardwareConfigError as error:
             raise WrongValueError(self.words, "; ".join(str(error).splitlines())) from error
-        return MappingProxyType({name: getattr(car, name) for name in value})
+        return Fixed({name: getattr(car, name) for name in value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,3 +197,23 @@ def _plain(value: object) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
     return isinstance(value, str | int | bool)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What the CSMS knows: a list of tokens that may charge, or a table of tokens and what they are."""
+
+    choices: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        return f"a list of tokens, or a table of tokens and their status ({', '.join(self.choices)})"
+
+    def read(self, value: object) -> Mapping[str, str]:
+        if isinstance(value, list | tuple):
+            value = dict.fromkeys(Words().read(value), "Accepted") if value else {}
+        if not isinstance(value, Mapping) or any(not 0 < len(token) <= 36 for token in value):
+            raise WrongValueError(self.words, 'write tokens = ["04A1B2C3"], each of 1 to 36 characters')
+        if any(status not in self.choices for status in value.values()):
+            raise WrongValueError(self.words, f"a status is one of {', '.join(self.choices)}")
+        return Fixed(dict(value))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,7 +15,7 @@ from station.core.facts import TxFact
 from station.core.types import TxPhase
 from station.sim.csms_journal import Payload, SeenTransaction
 from station.sim.lab import Lab
-from station.sim.steps import Stage, evse_of
+from station.sim.scenario_stage import Stage, evse_of
 
 __all__ = ["Ledger", "duplicates", "energy_problems", "undelivered"]
 
@@ -144,16 +146,14 @@ def energy_problems(stage: Stage, evse: int, tolerance_wh: float) -> tuple[float
     for seen in stage.csms.station(stage.station).transactions.values():
         if evse_of(seen) != evse:
             continue
-        registers = list(_registers(seen))
+        registers = _registers(seen)
         if registers:
             told += registers[-1] - registers[0]
             count += 1
-        if any(later < earlier - tolerance_wh for earlier, later in zip(registers, registers[1:], strict=False)):
+        if any(later < earlier - tolerance_wh for earlier, later in itertools.pairwise(registers)):
             problems.append(f"the register of transaction {seen.id} went backwards: {registers}")
     metered = stage.lab.board.evse(evse).meter.register_wh - stage.registers[evse]
-    drawn = sum(
-        (car.battery.energy_wh - before) / car.settings.efficiency for car, before in _cars(stage, evse)
-    )
+    drawn = sum((car.battery.energy_wh - before) / car.settings.efficiency for car, before in _cars(stage, evse))
     allowed = tolerance_wh * max(count, 1)
     if abs(told - metered) > allowed:
         problems.append(f"the CSMS was told {told:.1f} Wh in {count} transactions, the meter counted {metered:.1f} Wh")
@@ -169,24 +169,27 @@ def _cars(stage: Stage, evse: int) -> list[tuple[Any, float]]:
     return cars
 
 
-def _registers(seen: SeenTransaction) -> Iterator[float]:
-    """The energy register as it was told, Wh, in order."""
+def _registers(seen: SeenTransaction) -> list[float]:
+    """The energy register as it was told, Wh, in the order of its readings (an Ended repeats the first one)."""
     if seen.start is not None:
-        yield float(seen.start["meterStart"])
+        found = [(seen.start["timestamp"], float(seen.start["meterStart"]))]
         for payload in seen.samples:
-            yield from _sampled(payload["meterValue"])
+            found += _sampled(payload["meterValue"])
         if seen.stops:
-            yield float(seen.stops[0]["meterStop"])
-        return
-    for seq in sorted(seen.by_seq):
-        yield from _sampled(seen.by_seq[seq].get("meterValue", ()))
+            found.append((seen.stops[0]["timestamp"], float(seen.stops[0]["meterStop"])))
+    else:
+        found = [pair for event in seen.by_seq.values() for pair in _sampled(event.get("meterValue", ()))]
+    return [register for _, register in sorted(found, key=operator.itemgetter(0))]
 
 
-def _sampled(meter_values: Any) -> Iterator[float]:
+def _sampled(meter_values: Any) -> Iterator[tuple[str, float]]:
     for meter_value in meter_values:
         for sample in meter_value["sampledValue"]:
             # Both versions take the register where no measurand is named.
             if sample.get("measurand", REGISTER) == REGISTER and "phase" not in sample:
                 unit = sample.get("unit") or sample.get("unitOfMeasure", {}).get("unit", "Wh")
                 power = sample.get("unitOfMeasure", {}).get("multiplier", 0)
-                yield float(sample["value"]) * 10.0**power * (1000.0 if unit == "kWh" else 1.0)
+                yield (
+                    meter_value["timestamp"],
+                    float(sample["value"]) * 10.0**power * (1000.0 if unit == "kWh" else 1.0),
+                )

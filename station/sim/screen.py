@@ -12,12 +12,17 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from hal.api import TokenKind
 from station.clock import iso
 from station.core.view import EvseView
-from station.sim.brief import Brief, Conversation
+from station.sim.brief import Brief, Conversation, printable
 from station.sim.lab import Lab
 
 FRAMES_KEPT = 500
+WIDE = 100  # columns from which the conversation stands beside the EVSEs
+PANEL_LINES = 7  # of an EVSE without faults
+BRIEF_LINES = 3
+TALK_LEAST = 6
 _COLOUR = {
     "Available": "green",
     "Preparing": "yellow",
@@ -53,10 +58,15 @@ class SeenFrame:
 
 
 class Screen:
-    """Renders the lab as it is now. `chosen` is the EVSE that keys act on; `note` a line that says what just happened."""
+    """Renders the lab as it is now. `chosen` is the EVSE that keys act on; `note` a line that says what just happened.
 
-    def __init__(self, lab: Lab) -> None:
+    It fits into 80 columns and 24 lines: without room for a panel per EVSE, those around the chosen one get three lines each.
+    """
+
+    def __init__(self, lab: Lab, csms: str = "the embedded CSMS") -> None:
+        """csms: who is at the other end, for people."""
         self._lab = lab
+        self._csms = csms
         self._conversation = Conversation()
         self.frames: deque[SeenFrame] = deque(maxlen=FRAMES_KEPT)
         self.chosen = 1
@@ -68,57 +78,93 @@ class Screen:
         self.frames.append(SeenFrame(wall, direction, self._conversation.brief(direction, text), verdict))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        height = options.height or console.height
+        width, height = options.max_width, options.height or console.height
+        footer, footer_lines = self._footer(width)
+        room = max(6, height - 1 - footer_lines)
+        beside = width >= WIDE
+        evses, evse_lines = self._evses(room if beside else room - TALK_LEAST)
+        talk_lines = room if beside else max(TALK_LEAST, room - evse_lines)
+        left = Layout(evses, ratio=4) if beside else Layout(evses, size=evse_lines)
         layout = Layout()
-        layout.split_column(Layout(self._header(), size=1), Layout(name="middle"), Layout(self._footer(), size=3))
-        narrow = console.width < 100
-        evses, talk = Layout(self._evses(), ratio=4), Layout(name="talk", ratio=7)
-        if narrow:
-            layout["middle"].split_column(evses, talk)
+        layout.split_column(
+            Layout(self._header(), size=1), Layout(name="middle", size=room), Layout(footer, size=footer_lines)
+        )
+        right = Layout(self._talk(talk_lines - 2), ratio=7)
+        if beside:
+            layout["middle"].split_row(left, right)
         else:
-            layout["middle"].split_row(evses, talk)
-        lines = max(3, (height - 4) // (2 if narrow else 1) - 2)
-        talk.update(self._talk(lines))
+            layout["middle"].split_column(left, right)
         yield layout
 
     def _header(self) -> RenderableType:
         lab = self._lab
-        text = Text(no_wrap=True)
+        text = Text(no_wrap=True, overflow="ellipsis")
         text.append(" Pilotwire ", style="bold reverse")
-        text.append(f" {lab.settings.identity}  ")
-        if lab.app is None:
-            text.append("NO POWER", style="bold red")
-        elif lab.app.client.online:
-            text.append(f"OCPP {lab.app.client.version} online", style="green")
-        else:
-            text.append("offline", style="bold yellow")
+        text.append(f" {printable(lab.settings.identity)}  ")
+        text.append(*self._connection())
         speed = "max" if self.speed is None else "paused" if self.speed == 0 else f"x{self.speed:g}"
-        text.append(f"   {iso(lab.clock.now().wall)[:19]}Z   speed {speed}   boot {lab.boots}")
+        text.append(f"  {iso(lab.clock.now().wall)[:19]}Z  speed {speed}  boot {lab.boots}")
         return text
 
-    def _evses(self) -> RenderableType:
+    def _connection(self) -> tuple[str, str]:
+        """One word or two, and their style."""
+        lab = self._lab
+        if lab.app is None:
+            return "NO POWER", "bold red"
+        if not lab.online:
+            return "unplugged from the network", "bold yellow"
+        if lab.app.client.online:
+            return f"OCPP {lab.app.client.version} online", "green"
+        if lab.app.client.version is not None:
+            return f"OCPP {lab.app.client.version} not accepted yet", "bold yellow"
+        return "offline", "bold yellow"
+
+    def _trouble(self) -> str | None:
+        """Why there is no connection, and that somebody is working on it."""
+        trouble = self._lab.trouble if self._lab.online else None
+        return None if trouble is None else f"no connection to {self._csms}, trying again: {trouble}"
+
+    def _evses(self, room: int) -> tuple[RenderableType, int]:
+        """What fits of the EVSEs into so many lines, and how many it takes."""
         if self._lab.app is None:
-            return Panel("The power is cut. The last commit stands.\nPress c to bring it back.", border_style="red")
-        return Group(*(self._evse(view) for view in self._lab.view().evses))
+            return Panel("The power is cut. The last commit stands.\nPress c to bring it back.", border_style="red"), 4
+        views = self._lab.view().evses
+        panels = [self._evse(view) for view in views]
+        lines = sum(PANEL_LINES + bool(view.faults) for view in views)
+        if lines <= room:
+            return Group(*panels), lines
+        fitting = max(1, min(len(views), room // BRIEF_LINES))
+        first = min(max(0, self.chosen - 1 - fitting // 2), len(views) - fitting)
+        return Group(*(self._short(view) for view in views[first : first + fitting])), fitting * BRIEF_LINES
+
+    def _short(self, view: EvseView) -> RenderableType:
+        """An EVSE in three lines."""
+        phase, chosen = view.phase.value, view.evse == self.chosen
+        car = self._lab.board.car(view.evse)
+        first = Text.assemble(
+            (f"{'>' if chosen else ' '} EVSE {view.evse}  ", "bold" if chosen else "dim"),
+            (phase, _COLOUR.get(phase, "")),
+            f"  pilot {view.pilot.value}, {view.lock.value.lower()}  ",
+            "no car" if car is None else f"car {car.soc_percent:.1f} %",
+            (f"  {_faults(view)}", "bold red"),
+        )
+        lines = (first, Text(f"    {_power(view)}  offered {_offered(view)}"), Text(f"    {_session(view)}"))
+        for line in lines:
+            line.no_wrap, line.overflow = True, "ellipsis"
+        return Group(*lines)
 
     def _evse(self, view: EvseView) -> RenderableType:
         table = Table.grid(padding=(0, 1))
-        table.add_column(style="dim", no_wrap=True)
-        table.add_column()
+        table.add_column(style="dim", no_wrap=True, min_width=7)
+        table.add_column(no_wrap=True, overflow="ellipsis")
         self._car(table, view)
-        self._power(table, view)
-        tx = view.transaction
-        if tx is not None:
-            token = (
-                "-" if tx.token is None else "****" if tx.token.kind.value == "KeyCode" else tx.token.value or "button"
-            )
-            table.add_row("session", f"{tx.energy_wh / 1000:.3f} kWh   {tx.charging_state.value}   card {token}")
-        else:
-            table.add_row("session", "none")
+        table.add_row("power", _power(view))
+        table.add_row("offered", _offered(view))
+        table.add_row("session", _session(view))
         locked = f"{view.lock.value.lower()}, relay {'closed' if view.relay_closed else 'open'}"
         table.add_row("pilot", f"{view.pilot.value}   {locked}")
         if view.faults:
-            table.add_row("fault", Text(", ".join(code.value for code in view.faults), style="bold red"))
+            table.add_row("fault", Text(_faults(view), style="bold red"))
         phase = view.phase.value
         title = Text.assemble(f"EVSE {view.evse}  ", (phase, _COLOUR.get(phase, "")))
         chosen = view.evse == self.chosen
@@ -134,26 +180,13 @@ class Screen:
         bar.add_row(f"{soc:5.1f} %", ProgressBar(total=100, completed=soc, width=22))
         table.add_row("car", bar)
 
-    def _power(self, table: Table, view: EvseView) -> None:
-        reading = view.reading
-        power = (reading.power_w or 0.0) / 1000 if reading is not None else 0.0
-        currents = [a for a in (reading.current_a if reading is not None else ()) if a > 0.05]
-        text = f"{power:.1f} kW"
-        if currents:
-            text += f"   {max(currents):.1f} A on {len(currents)} phase{'s' if len(currents) > 1 else ''}"
-        table.add_row("power", text)
-        offered = (
-            f"{view.offered_a:g} A, because: {view.cause}" if view.offered_a else f"nothing, because: {view.cause}"
-        )
-        table.add_row("offered", offered)
-
     def _talk(self, lines: int) -> RenderableType:
         table = Table.grid(padding=(0, 1), expand=True)
         table.add_column(no_wrap=True, style="dim")
         table.add_column(no_wrap=True)
         table.add_column(no_wrap=True)
         table.add_column(no_wrap=True, ratio=1, overflow="ellipsis")
-        for frame in list(self.frames)[-lines:]:
+        for frame in list(self.frames)[-max(lines, 1) :]:
             brief = frame.brief
             out = frame.direction == "out"
             arrow = Text("station >", style="bright_blue") if out else Text("   < CSMS", style="green")
@@ -161,9 +194,51 @@ class Screen:
             table.add_row(iso(frame.wall)[11:19], arrow, Text(brief.action, style=style), Text(brief.text, style=style))
         return Panel(table, title="OCPP conversation", title_align="left", border_style="dim")
 
-    def _footer(self) -> RenderableType:
-        text = Text(no_wrap=False)
-        for key, what in KEYS:
-            text.append(f" {key} ", style="reverse")
-            text.append(f" {what}  ")
-        return Group(Text(self.note, style="yellow", no_wrap=True), text)
+    def _footer(self, width: int) -> tuple[RenderableType, int]:
+        """The note, what is wrong with the connection, the keys; and how many lines they take."""
+        keys = _keys(width)
+        parts: list[RenderableType] = [Text(printable(self.note), style="yellow", no_wrap=True, overflow="ellipsis")]
+        trouble = self._trouble()
+        if trouble is not None:
+            parts.append(Text(printable(trouble), style="bold yellow", no_wrap=True, overflow="ellipsis"))
+        return Group(*parts, *keys), len(parts) + len(keys)
+
+
+def _keys(width: int) -> list[Text]:
+    """As many lines as the keys need; one is never torn from its meaning."""
+    lines = [Text(no_wrap=True)]
+    for key, what in KEYS:
+        entry = Text.assemble((f" {key} ", "reverse"), f" {what}  ")
+        if lines[-1].cell_len + entry.cell_len > width and lines[-1]:
+            lines.append(Text(no_wrap=True))
+        lines[-1].append_text(entry)
+    return lines
+
+
+def _power(view: EvseView) -> str:
+    reading = view.reading
+    text = f"{(reading.power_w or 0.0) / 1000 if reading is not None else 0.0:.1f} kW"
+    currents = [a for a in (reading.current_a if reading is not None else ()) if a > 0.05]
+    if currents:
+        text += f"   {max(currents):.1f} A on {_phases(len(currents))}"
+    return text
+
+
+def _phases(count: int) -> str:
+    return "1 phase" if count == 1 else f"{count} phases"
+
+
+def _offered(view: EvseView) -> str:
+    return f"{f'{view.offered_a:g} A' if view.offered_a else 'nothing'}, because: {view.cause}"
+
+
+def _session(view: EvseView) -> str:
+    tx = view.transaction
+    if tx is None:
+        return "no session"
+    token = "-" if tx.token is None else "****" if tx.token.kind is TokenKind.KEY_CODE else tx.token.value or "button"
+    return f"{tx.energy_wh / 1000:.3f} kWh   {tx.charging_state.value}   card {printable(token)}"
+
+
+def _faults(view: EvseView) -> str:
+    return ", ".join(code.value for code in view.faults)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
+import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hal.api import FaultCode
-from hal.errors import HalError
 from station import logs
 from station.clock import Clock, iso
 from station.core.facts import TxFact
 from station.core.types import TxPhase
 from station.errors import ConfigError, StationError
+from station.ocpp.link_settings import LinkSettings
 from station.sim.brief import Conversation
 from station.sim.demo import Demo
 from station.sim.lab import KNOWN_TOKENS, Lab, LabSettings, run_lab
@@ -28,20 +30,21 @@ REDRAW_S = 0.125
 FOLLOW_S = 1.5
 # With "max" nobody follows anyway: a day is a fair demonstration and then it ends.
 MAX_SPEED_DAY_S = 86_400.0
-FASTER = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 STATUS_EVERY_S = 60.0
-# Keys that change what happens at an EVSE: from then on the demo keeps its hands off.
-ACTING = frozenset("psxefc")
+TROUBLE_LOOK_S = 2.0
+# How the settings of the link are called on the command line.
+ARGUMENTS = {"url": "--csms", "identity": "--id", "password": "--password-file"}
 
 
 @dataclass(frozen=True, slots=True)
 class SimOptions:
-    """The command line of `station sim`."""
+    """The command line of `station sim`. speed: None for as fast as possible. token: the card that everybody uses."""
 
     version: str = "2.0.1"
     csms_url: str | None = None
     identity: str = "PILOT-1"
     password_file: Path | None = None
+    token: str | None = None
     speed: float | None = 10.0
     evses: int = 2
     seed: str = "1"
@@ -52,39 +55,68 @@ class SimOptions:
 
 
 def run_sim(options: SimOptions) -> int:
-    """Run until the end, `q` or Ctrl-C. Raises ConfigError and StationError."""
-    if options.csms_url is not None and options.speed is None:
-        raise ConfigError(["--speed: max needs the embedded CSMS; towards --csms use a number"])
-    if options.folder is not None:
-        options.folder.mkdir(parents=True, exist_ok=True)
-    settings = LabSettings(
-        versions=(options.version,),
-        csms_url=options.csms_url,
-        identity=options.identity,
-        password=_password(options.password_file),
-        evses=options.evses,
-        speed=options.speed,
-        seed=options.seed,
-        folder=options.folder,
-        # A person at ten times the speed needs more than the usual minute between card and cable.
-        variables={"TxCtrlr.EVConnectionTimeOut": "300"},
-        meter_poll_s=min(5.0, max(1.0, (options.speed or 60.0) / 4)),
-    )
-    screen = not options.plain and sys.stdout.isatty() and sys.stdin.isatty()
+    """Run until the end, `q`, Ctrl-C or SIGTERM. Raises ConfigError and StationError."""
+    settings = _settings(options)
+    screen = not options.plain and _has_screen()
     logs.set_up("ERROR" if screen else "WARNING", "text", os.environ)
+    # Both views say in their own words why there is no connection.
+    logging.getLogger("station.link").setLevel(logging.ERROR)
     show = _with_screen if screen else _with_lines
     with contextlib.suppress(KeyboardInterrupt):
         run_lab(settings, lambda lab: show(lab, options), start_wall=Clock().now().wall)
     return 0
 
 
+def _has_screen() -> bool:
+    return sys.stdout.isatty() and sys.stdin.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+
+
+def _settings(options: SimOptions) -> LabSettings:
+    """The bench that the command line asks for. Raises ConfigError naming the arguments that are wrong."""
+    if options.csms_url is not None and options.speed is None:
+        raise ConfigError(["--speed: max needs the embedded CSMS; towards --csms use a number"])
+    password = _password(options.password_file)
+    try:
+        LinkSettings(options.csms_url or "ws://embedded", options.identity, tuple, password=password)
+    except ConfigError as error:
+        raise ConfigError([_as_argument(problem) for problem in error.problems]) from error
+    if options.folder is not None:
+        try:
+            options.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError([f"--store: {options.folder} cannot be a directory: {error.strerror}"]) from error
+    return LabSettings(
+        versions=(options.version,),
+        csms_url=options.csms_url,
+        identity=options.identity,
+        password=password,
+        evses=options.evses,
+        speed=options.speed,
+        seed=options.seed,
+        folder=options.folder,
+        tokens=KNOWN_TOKENS if options.token is None else (*KNOWN_TOKENS, options.token),
+        # A person at ten times the speed needs more than the usual minute between card and cable.
+        variables={"TxCtrlr.EVConnectionTimeOut": "300"},
+        meter_poll_s=min(5.0, max(1.0, (options.speed or 60.0) / 4)),
+    )
+
+
+def _as_argument(problem: str) -> str:
+    name, _, text = problem.partition(":")
+    return f"{ARGUMENTS.get(name, name)}:{text}"
+
+
 def _password(file: Path | None) -> str | None:
     if file is None:
         return None
     try:
-        return file.read_text(encoding="utf-8").splitlines()[0]
-    except (OSError, IndexError, UnicodeDecodeError) as error:
-        raise ConfigError([f"--password-file: cannot read a password from {file}: {error}"]) from error
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ConfigError([f"--password-file: cannot read {file}: {reason}"]) from error
+    if not lines or not lines[0]:
+        raise ConfigError([f"--password-file: the first line of {file} is empty"])
+    return lines[0]
 
 
 class Tally:
@@ -103,62 +135,137 @@ class Tally:
     def _count(self, effects: list[Any]) -> None:
         for effect in effects:
             fact = getattr(effect, "fact", None)
-            if not isinstance(fact, TxFact) or fact.register_wh is None:
+            if not isinstance(fact, TxFact):
                 continue
-            self._begun.setdefault(fact.tx_id, fact.register_wh)
+            if fact.register_wh is not None:
+                self._begun.setdefault(fact.tx_id, fact.register_wh)
             if fact.phase is TxPhase.ENDED:
                 self._ended += 1
-                self._energy_wh += fact.register_wh - self._begun[fact.tx_id]
+                begun = self._begun.pop(fact.tx_id, None)
+                if begun is not None and fact.register_wh is not None:
+                    self._energy_wh += fact.register_wh - begun
 
     def _frame(self, _wall: float, _direction: str, text: str, _action: str | None, _verdict: str) -> None:
         self._frames += 1
         self._errors += text.startswith("[4,")
 
     def __str__(self) -> str:
+        parts = [f"{_count(self._ended, 'session')} ended ({self._energy_wh / 1000:.3f} kWh)"]
         app = self._lab.app
-        waiting = (
-            "records waiting for the CSMS" if app is not None and app.client.services.queued() else "all delivered"
-        )
-        return (
-            f"{self._ended} sessions ended, {self._energy_wh / 1000:.3f} kWh; {self._frames} frames, "
-            f"{self._errors} errors; {waiting}"
-        )
+        if app is None:
+            return f"{parts[0]}; {self._talk()}; the power is cut"
+        running = [evse.transaction for evse in app.view().evses if evse.transaction is not None]
+        if running:
+            parts.append(f"{len(running)} running ({sum(tx.energy_wh for tx in running) / 1000:.3f} kWh)")
+        waiting = app.client.services.queued()
+        return f"{', '.join(parts)}; {self._talk()}; {'records wait for the CSMS' if waiting else 'all delivered'}"
+
+    def _talk(self) -> str:
+        return f"{_count(self._frames, 'frame')}, {_count(self._errors, 'error')}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+# --- running ------------------------------------------------------------------------------------------------------------
+
+
+def _demo(lab: Lab, options: SimOptions) -> Demo:
+    return Demo(lab, pause_s=FOLLOW_S * (options.speed or 4.0), token=options.token)
+
+
+def place(lab: Lab) -> str:
+    """Who is called, for people: never the whole URL, which may hold a secret."""
+    url = lab.settings.csms_url
+    if url is None:
+        return "the embedded CSMS"
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.partition('/')[0].partition('?')[0]}"
+
+
+async def _until_over(
+    lab: Lab, options: SimOptions, over: set[asyncio.Future[None]], *work: Coroutine[Any, Any, None]
+) -> None:
+    """Run `work` until the time is up, somebody ends us, or one of `over` is done. Raises what a work raises."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, _done, ended)
+    endings = {ended, *over}
+    tasks = {asyncio.ensure_future(each) for each in work}
+    duration = MAX_SPEED_DAY_S if options.speed is None else None
+    duration = options.duration_s if options.duration_s is not None else duration
+    if duration is not None:
+        clock = asyncio.ensure_future(sleep(lab.scheduler, duration))
+        tasks.add(clock)
+        endings.add(clock)
+    waiting = endings | tasks
+    try:
+        while not any(ending.done() for ending in endings):
+            finished, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for each in finished:
+                each.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+
+
+def _done(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 # --- lines --------------------------------------------------------------------------------------------------------------
 
 
+class Lines:
+    """Standard output, line by line. `gone` is done as soon as nobody reads it any more (`| head`)."""
+
+    def __init__(self) -> None:
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def say(self, wall: float, text: str) -> None:
+        if self.gone.done():
+            return
+        try:
+            sys.stdout.write(f"{iso(wall)} {text}\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # What is still buffered must have somewhere to go when the program ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            self.gone.set_result(None)
+
+
 async def _with_lines(lab: Lab, options: SimOptions) -> None:
     conversation = Conversation()
     tally = Tally(lab)
+    lines = Lines()
 
     def frame(wall: float, direction: str, text: str, _action: str | None, _verdict: str) -> None:
         brief = conversation.brief(direction, text)
         arrow = "station >" if direction == "out" else "   < CSMS"
-        _say(wall, f"{arrow} {brief.action} {'' if brief.kind == 'call' else brief.kind + ': '}{brief.text}")
+        kind = "" if brief.kind == "call" else f"{brief.kind}: "
+        lines.say(wall, f"{arrow} {brief.action} {kind}{brief.text}")
 
     lab.on_frame(frame)
-    where = lab.settings.csms_url or "the embedded CSMS"
-    _say(
+    lines.say(
         lab.clock.now().wall,
-        f"station {options.identity}, OCPP {options.version}, seed {options.seed}, towards {where}",
+        f"station {options.identity}, OCPP {options.version}, seed {options.seed}, towards {place(lab)}",
     )
+    work = [_status_lines(lab, lines), _trouble_lines(lab, lines)]
+    if options.demo:
+        work.append(_demo(lab, options).run())
     try:
-        await _work(lab, options, _demo(lab, options), _status_lines(lab))
+        await _until_over(lab, options, {lines.gone}, *work)
     finally:
-        _say(lab.clock.now().wall, str(tally))
+        lines.say(lab.clock.now().wall, str(tally))
 
 
-def _say(wall: float, text: str) -> None:
-    sys.stdout.write(f"{iso(wall)} {text}\n")
-    sys.stdout.flush()
-
-
-def _demo(lab: Lab, options: SimOptions) -> Demo:
-    return Demo(lab, pause_s=FOLLOW_S * (options.speed or 4.0))
-
-
-async def _status_lines(lab: Lab) -> None:
+async def _status_lines(lab: Lab, lines: Lines) -> None:
     while True:
         await sleep(lab.scheduler, STATUS_EVERY_S)
         if not lab.powered:
@@ -170,30 +277,22 @@ async def _status_lines(lab: Lab) -> None:
             power = (view.reading.power_w or 0.0) / 1000 if view.reading else 0.0
             car = lab.board.car(view.evse)
             soc = f", car {car.soc_percent:.1f} %" if car else ""
-            _say(
+            lines.say(
                 lab.clock.now().wall,
                 f"EVSE {view.evse} {tx.charging_state.value}: {power:.1f} kW, {tx.energy_wh / 1000:.3f} kWh{soc}, "
                 f"offered {view.offered_a:g} A because: {view.cause}",
             )
 
 
-async def _work(lab: Lab, options: SimOptions, demo: Demo, *others: Coroutine[Any, Any, None]) -> None:
-    """The demo and whatever else, until the time is over."""
-    duration = options.duration_s
-    if duration is None and options.speed is None:
-        duration = MAX_SPEED_DAY_S
-    tasks = [asyncio.ensure_future(other) for other in others]
-    if options.demo:
-        tasks.append(asyncio.ensure_future(demo.run()))
-    try:
-        if duration is None:
-            await asyncio.get_running_loop().create_future()
-        else:
-            await sleep(lab.scheduler, duration)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+async def _trouble_lines(lab: Lab, lines: Lines) -> None:
+    """Say once why there is no connection, and that it is being tried again."""
+    told = None
+    while True:
+        await sleep(lab.scheduler, TROUBLE_LOOK_S)
+        trouble = lab.trouble
+        if trouble is not None and trouble != told:
+            lines.say(lab.clock.now().wall, f"no connection to {place(lab)}, trying again: {trouble}")
+        told = trouble
 
 
 # --- screen -------------------------------------------------------------------------------------------------------------
@@ -221,144 +320,58 @@ def _redraw(draw: Callable[[], None]) -> Iterator[None]:
         thread.join()
 
 
+class Remembered(logging.Handler):
+    """Log records that would spoil the screen: shown in its note, written out afterwards."""
+
+    def __init__(self, show: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._show = show
+        self.records: deque[logging.LogRecord] = deque(maxlen=100)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+        self._show(record.getMessage())
+
+
+@contextlib.contextmanager
+def _logs_in(screen: Any) -> Iterator[None]:
+    """While open, logs go to the screen's note; errors are written to standard error when it is closed."""
+    root = logging.getLogger()
+    before = root.handlers[:]
+
+    def show(text: str) -> None:
+        screen.note = text
+
+    remembered = Remembered(show)
+    root.handlers[:] = [remembered]
+    try:
+        yield
+    finally:
+        root.handlers[:] = before
+        for record in remembered.records:
+            if record.levelno >= logging.ERROR:
+                root.handle(record)
+
+
 async def _with_screen(lab: Lab, options: SimOptions) -> None:
     try:
         from rich.live import Live
 
-        from station.sim.keys import keyboard
+        from station.sim.keys import Keys, keyboard
         from station.sim.screen import Screen
     except ImportError as error:
         raise StationError(
             f"the screen needs the extra `sim`: pip install 'pilotwire[sim]', or use --plain ({error})"
         ) from error
-    screen = Screen(lab)
+    screen = Screen(lab, place(lab))
     tally = Tally(lab)
     demo = _demo(lab, options)
-    hands = Keys(lab, screen, demo)
-    work = asyncio.ensure_future(_work(lab, options, demo))
-    with Live(screen, screen=True, auto_refresh=False) as live:
-        with _redraw(live.refresh), keyboard(hands.press):
-            await asyncio.wait({work, hands.quit}, return_when=asyncio.FIRST_COMPLETED)
-        work.cancel()
-        await asyncio.gather(work, return_exceptions=True)
-    sys.stdout.write(f"{tally}\n")
-
-
-class Keys:
-    """What the keys do. Every key answers with a note, also when it could do nothing. Whoever acts ends the demo."""
-
-    def __init__(self, lab: Lab, screen: Any, demo: Demo) -> None:
-        self._lab = lab
-        self._screen = screen
-        self._demo = demo
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.quit: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._actions: dict[str, Callable[[], str]] = {
-            "p": self._plug,
-            "s": self._swipe,
-            "x": self._stop,
-            "e": self._unplug_at_car,
-            "f": self._fault,
-            "o": self._offline,
-            "c": self._power,
-            "+": lambda: self._speed(+1),
-            "-": lambda: self._speed(-1),
-            " ": self._pause,
-            "q": self._quit,
-        }
-        self._before_pause: float | None = 1.0
-
-    def press(self, key: str) -> None:
-        if key.isdigit() and 1 <= int(key) <= self._lab.settings.evses:
-            self._screen.chosen = int(key)
-            self._screen.note = f"keys act on EVSE {key}"
-            return
-        action = self._actions.get(key.lower())
-        if action is None:
-            return
-        if key.lower() in ACTING:
-            self._demo.over = True
-        try:
-            self._screen.note = action()
-        except (HalError, StationError) as error:
-            self._screen.note = str(error)
-
-    @property
-    def _evse(self) -> int:
-        return int(self._screen.chosen)
-
-    @property
-    def _token(self) -> str:
-        return KNOWN_TOKENS[(self._evse - 1) % len(KNOWN_TOKENS)]
-
-    def _plug(self) -> str:
-        board = self._lab.board
-        if board.car(self._evse) is None:
-            self._lab.plug(self._evse)
-            return f"a car is plugged in at EVSE {self._evse}"
-        self._lab.unplug(self._evse)
-        return f"EVSE {self._evse} is unplugged"
-
-    def _swipe(self) -> str:
-        read = self._lab.swipe(self._token, self._evse)
-        return f"card {self._token} at EVSE {self._evse}" if read else "nobody read the card"
-
-    def _stop(self) -> str:
-        tx = self._lab.view().evse(self._evse).transaction
-        if tx is None or tx.token is None:
-            return f"nothing to stop at EVSE {self._evse}"
-        self._lab.swipe(tx.token.value, self._evse, tx.token.kind)
-        return f"stopped at EVSE {self._evse}"
-
-    def _unplug_at_car(self) -> str:
-        self._lab.unplug(self._evse, at_car=True)
-        return "the cable is pulled out of the car"
-
-    def _fault(self) -> str:
-        faults = self._lab.view().evse(self._evse).faults
-        if faults:
-            for code in faults:
-                self._lab.clear(code, self._evse)
-            return "fault cleared"
-        self._lab.fault(FaultCode.GROUND_FAILURE, self._evse, "the RCD tripped")
-        return "the RCD tripped"
-
-    def _offline(self) -> str:
-        if self._lab.online:
-            self._spawn(self._lab.offline())
-            return "the network cable is unplugged"
-        self._spawn(self._lab.go_online())
-        return "the network is back"
-
-    def _power(self) -> str:
-        if self._lab.powered:
-            self._spawn(self._lab.power_cut())
-            return "the power is cut"
-        self._spawn(self._lab.power_on())
-        return "the power is back"
-
-    def _speed(self, step: int) -> str:
-        now = self._screen.speed if self._screen.speed is not None else FASTER[-1]
-        nearest = min(range(len(FASTER)), key=lambda i: abs(FASTER[i] - now))
-        return self._set_speed(FASTER[max(1, min(len(FASTER) - 1, nearest + step))])
-
-    def _pause(self) -> str:
-        if self._screen.speed == 0:
-            return self._set_speed(self._before_pause or 1.0)
-        self._before_pause = self._screen.speed
-        return self._set_speed(0.0)
-
-    def _set_speed(self, speed: float) -> str:
-        self._screen.speed = speed
-        self._lab.set_speed(speed)
-        return "time stands still" if speed == 0 else f"speed x{speed:g}"
-
-    def _quit(self) -> str:
-        if not self.quit.done():
-            self.quit.set_result(None)
-        return "bye"
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    keys = Keys(lab, screen, demo)
+    work = [demo.run()] if options.demo else []
+    try:
+        with _logs_in(screen):
+            with Live(screen, screen=True, auto_refresh=False) as live, _redraw(live.refresh), keyboard(keys.press):
+                await _until_over(lab, options, {keys.quit}, *work)
+            await keys.close()
+    finally:
+        sys.stdout.write(f"{tally}\n")

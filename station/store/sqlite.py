@@ -87,6 +87,7 @@ class SqliteStore:
         loop: asyncio.AbstractEventLoop | None = None,
         now_wall: Callable[[], float],
         recover: bool = False,
+        durable: bool = True,
     ) -> SqliteStore:
         """Open, check, migrate, and count this start durably.
 
@@ -97,6 +98,8 @@ class SqliteStore:
         now_wall: wall seconds, for the names of files that are kept.
         recover: when the file is damaged, keep it, save what can be read into a new database, say so in the log and
         go on (`station.store.recover.recover`); otherwise refuse.
+        durable: False leaves it to the system when a commit reaches the disk: for a bench whose power cuts are
+        simulated and whose database nobody keeps. What this program's death cannot lose, the machine's then can.
 
         Raises StoreError (DamagedError for a damaged file) that names the file and the way out; nothing is changed
         then.
@@ -105,6 +108,8 @@ class SqliteStore:
             store = cls(MEMORY, connect(MEMORY, check=False), None)
         else:
             store = cls._open_file(Path(path).absolute(), now_wall, recover)
+        if not durable:
+            store._connection.execute("PRAGMA synchronous = OFF")
         if threaded:
             store._start(loop or asyncio.get_running_loop())
         return store

@@ -56,7 +56,7 @@ class Rig:
         self.security: list[SecurityFact] = []
         self.replies: dict[int, Verdict] = {}
         self.reboots: list[str] = []
-        self.register = {n: register_wh for n in range(1, evses + 1)}
+        self.register = dict.fromkeys(range(1, evses + 1), register_wh)
         self.power_w = 3600.0
         self.answers: Callable[[IdToken], TokenInfo | None] = lambda _token: ACCEPTED
         self.obeys = True

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.core.rig import ACCEPTED, Rig
 
 from hal.api import ButtonPressed, Fault, FaultCode, KeyEntered, LockState, PilotState, TokenKind
-from station.core import recording, session
+from station.core import permission, recording, session
 from station.core.events import LinkDown, RemoteStart, RemoteStop, TokenReported
 from station.core.types import AuthStatus, ChargingState, IdToken, ReadingContext, StopReason, TokenInfo, TxPhase
+from tests.core.rig import ACCEPTED, Rig
 
 CARD = IdToken("04A1B2C3")
 
@@ -97,7 +97,10 @@ def test_no_cable_in_time() -> None:
 @pytest.mark.parametrize(
     ("points", "story"),
     [
-        ("EVConnected", [("Started", "CablePluggedIn"), ("Updated", "Authorized"), ("Updated", "ChargingStateChanged")]),
+        (
+            "EVConnected",
+            [("Started", "CablePluggedIn"), ("Updated", "Authorized"), ("Updated", "ChargingStateChanged")],
+        ),
         ("Authorized", [("Started", "Authorized"), ("Updated", "ChargingStateChanged")]),
         ("PowerPathClosed", [("Started", "Authorized"), ("Updated", "ChargingStateChanged")]),
         ("EnergyTransfer", [("Started", "ChargingStateChanged")]),
@@ -465,7 +468,7 @@ def test_a_slow_car_is_the_one_that_pauses() -> None:
     rig.plug()
     rig.swipe()
     assert rig.last.charging_state is ChargingState.EV_CONNECTED
-    rig.wait(session.EV_REACTION_S + 1)
+    rig.wait(permission.EV_REACTION_S + 1)
     assert rig.last.charging_state is ChargingState.SUSPENDED_EV
 
 

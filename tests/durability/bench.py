@@ -24,6 +24,7 @@ from station.sim.lab import Lab, LabSettings
 from station.sim.loop import DEFAULT_WALL
 from station.sim.loop import run as run_virtual
 from station.store.ops import AddRecord, DeadLetter, Json, Op, PutRow, StoredContext, StoredRecord, StorePort
+from station.store.sqlite import SqliteStore
 from tests.store.powercut import PowerCut
 
 OUTAGE_S = 60.0
@@ -125,8 +126,16 @@ class Bench(Lab):
         self._power = power
         self._around_store = around
 
+    async def __aenter__(self) -> Bench:
+        await super().__aenter__()
+        return self
+
     def _open_store(self) -> StorePort:
-        return WatchedStore(self._around_store(super()._open_store()), self._watch)
+        return WatchedStore(self._around_store(self._open_file()), self._watch)
+
+    def _open_file(self) -> StorePort:
+        # Not what the lab does: here it must be durable, whatever a lab may save itself.
+        return SqliteStore.open(self.database, threaded=False, now_wall=self._wall)
 
     def _watch(self, ops: Sequence[Op]) -> Callable[[], None]:
         assert self.csms is not None

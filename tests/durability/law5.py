@@ -120,8 +120,9 @@ def told_16(frames: Sequence[SeenFrame], losses: int) -> dict[str, Told]:
 
 
 def _given(frame: SeenFrame, answers: Mapping[str | None, Payload]) -> int | None:
-    answer = answers.get(frame.id)
-    return None if answer is None else int(answer["transactionId"])
+    """The transactionId in the answer to a start; None when there was none, or none that could be one."""
+    given = answers.get(frame.id, {}).get("transactionId")
+    return given if isinstance(given, int) else None
 
 
 def _told_16(tx: Told, call: Payload, stops: dict[str, Payload]) -> None:
@@ -139,7 +140,9 @@ def _told_16(tx: Told, call: Payload, stops: dict[str, Payload]) -> None:
 # --- both ---------------------------------------------------------------------------------------------------------------
 
 
-def energy_is_whole(told: Iterable[Told], before: Mapping[int, float], after: Mapping[int, float], slack: float) -> None:
+def energy_is_whole(
+    told: Iterable[Told], before: Mapping[int, float], after: Mapping[int, float], slack: float
+) -> None:
     """What the transactions were told to have drawn is what the meters counted, without a gap in between."""
     at = dict(before)
     for tx in told:
@@ -183,7 +186,9 @@ def everything_told(facts: Sequence[TxFact], told: Mapping[str, Told], version: 
                 continue
             assert name_16(start) in told, f"{tx_id} is durable, and its start was never told"
             tx = told[name_16(start)]
-            wanted = {iso(s.at.wall) for f in of_tx if f.phase is TxPhase.UPDATED and f.seq > start.seq for s in f.samples}
+            wanted = {
+                iso(s.at.wall) for f in of_tx if f.phase is TxPhase.UPDATED and f.seq > start.seq for s in f.samples
+            }
             assert wanted <= tx.times, f"{tx_id}: readings lost: {sorted(wanted - tx.times)}"
         else:
             assert tx_id in told, f"{tx_id} is durable and was never told"

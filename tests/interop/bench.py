@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hal.api import PilotState
+from hal.api import PilotChanged, PilotState
 from hal.sim.board import SimBoard, build
 from hal.sim.car import Car
 from hal.sim.car_settings import CarSettings
@@ -31,7 +31,7 @@ from station.ocpp.link import Link, LinkHooks, LinkSettings
 from station.sim.loop import DEFAULT_WALL, ScaledScheduler, sleep
 from tests.interop.foreign import PATIENCE_S, ForeignCsms, Heard
 
-SPEED = 40.0
+SPEED = 50.0
 METER_WH = 12_345.0
 CARD, OTHER_CARD, BAD_CARD = "04A1B2C3", "04D4E5F6", "0BADCA4D"
 RECORDS = frozenset(
@@ -84,6 +84,7 @@ class Bench:
         self.facts: list[TxFact] = []
         self.frames: list[tuple[str, str | None, str]] = []
         self.boots = 0
+        self._board_up = False
         self._changed = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
         csms.changed = self._changed.set
@@ -102,6 +103,7 @@ class Bench:
         begin = len(self.csms.calls)
         await self._start()
         self._life = asyncio.create_task(self._reboots())
+        await self.until(lambda: self._board_up, "the board")
         if online:
             await self.until(lambda: self.csms.statuses(2, begin), "the states of the connectors")
 
@@ -118,6 +120,7 @@ class Bench:
             speed=SPEED,
         )
         self.boots += 1
+        self._board_up = False
         self.app = StationApp(self.setup, around)
         self.app.gateway.listen(self._turned)
         self.app.client.on_frame(self._framed)
@@ -125,19 +128,32 @@ class Bench:
 
     async def _reboots(self) -> None:
         while True:
-            await self.app.rebooting
+            await asyncio.shield(self.app.rebooting)
             await self.app.stop()
             await self._start()
 
     async def stop(self) -> None:
         """The process ends in good order, as for an update; `start` begins the next."""
-        if self._life is not None:
-            self._life.cancel()
-            await asyncio.wait([self._life])
-            if not self._life.cancelled():
-                self._life.result()
-            self._life = None
+        if await self._ended():
             await self.app.stop()
+
+    async def power_cut(self) -> None:
+        """The machine loses its power, without warning, and gets it back; `start` boots it."""
+        if await self._ended():
+            self.sim.power_cut()
+            await self.app.kill()
+            self.sim.power_on()
+
+    async def _ended(self) -> bool:
+        """No reboots any more. Whether there is a station to be ended."""
+        life, self._life = self._life, None
+        if life is None:
+            return False
+        life.cancel()
+        await asyncio.wait([life])
+        if not life.cancelled():
+            life.result()
+        return True
 
     async def tell_time(self) -> None:
         """The CSMS's clock runs with the station's."""
@@ -153,7 +169,8 @@ class Bench:
         """Another configuration from the next start on."""
         self.setup = replace(self.setup, **fields)
 
-    def _turned(self, _event: Event | None, effects: list[Effect], _now: Now) -> None:
+    def _turned(self, event: Event | None, effects: list[Effect], _now: Now) -> None:
+        self._board_up |= isinstance(event, PilotChanged)
         for effect in effects:
             if isinstance(effect, Record) and isinstance(effect.fact, TxFact):
                 self.facts.append(effect.fact)
@@ -195,6 +212,9 @@ class Bench:
     def plug(self, evse: int = 1, **car: Any) -> None:
         self.sim.plug(evse, Car(CarSettings(**{"soc_percent": 20.0, **car})))
 
+    def swipe(self, card: str = CARD, evse: int = 1) -> None:
+        assert self.sim.swipe(card, evse=evse), "nobody reads the card"
+
     def register(self, evse: int = 1) -> float:
         return self.sim.evse(evse).meter.register_wh
 
@@ -223,11 +243,11 @@ class Bench:
     async def session(self, evse: int = 1, card: str = CARD, samples: int = 2) -> None:
         """Cable, card, some charging, card, away."""
         self.plug(evse)
-        self.sim.swipe(card, evse=evse)
+        self.swipe(card, evse)
         await self.charging(evse)
         before = len(self.facts)
         await self.until(lambda: len(self.facts) >= before + samples, "periodic readings")
-        self.sim.swipe(card, evse=evse)
+        self.swipe(card, evse)
         await self.leave(evse)
 
     # --- proof --------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +10,7 @@ from typing import Protocol
 import pytest
 
 from tests.interop.bench import BAD_CARD, Bench
-from tests.interop.foreign import ForeignCsms
+from tests.interop.foreign import ForeignCsms, dispose_of_all
 
 VERSIONS = ("1.6", "2.0.1")
 
@@ -19,8 +19,15 @@ class MakeBench(Protocol):
     async def __call__(self, *versions: str, **variables: str) -> Bench: ...
 
 
+@pytest.fixture(scope="session")
+def node_processes() -> Iterator[None]:
+    """No process outlives the tests."""
+    yield
+    dispose_of_all()
+
+
 @pytest.fixture
-async def csms(require_tool: Callable[[str], str]) -> AsyncIterator[ForeignCsms]:
+async def csms(node_processes: None, require_tool: Callable[[str], str]) -> AsyncIterator[ForeignCsms]:
     """The foreign CSMS, listening; it accepts everybody but BAD_CARD."""
     foreign = ForeignCsms(require_tool("node"))
     await foreign.start(tokens={BAD_CARD: "Invalid"})

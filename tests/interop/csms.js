@@ -9,7 +9,7 @@ const { RPCServer, NOREPLY, createRPCError } = require('ocpp-rpc');
 
 const SPOKEN = ['ocpp2.0.1', 'ocpp1.6'];
 
-const policy = {
+const fresh = () => ({
     protocols: SPOKEN, // best first
     boot: { status: 'Accepted', interval: 300 },
     tokens: {}, // token -> status word; others get `token`
@@ -21,12 +21,15 @@ const policy = {
     password: null, // Basic auth that is asked for
     firstTx: 0, // 1.6: the first transactionId; 0 is a legal one
     clock: { real: 0, at: 0, speed: 1 }, // a CSMS whose time runs as fast as the station's
-};
+});
+
+let policy = fresh();
 
 let server = null;
 let http = null;
 let connections = 0;
 let nextTx = null;
+let epoch = 0; // grows with every `reset`: lines of an earlier test have nothing to say
 const clients = new Set();
 
 const tell = (message) => process.stdout.write(JSON.stringify(message) + '\n');
@@ -116,29 +119,31 @@ async function treat(rule, client, messageId, answer) {
 }
 
 function serve(client) {
+    const born = epoch;
+    const say = (message) => born === epoch && tell(message);
     const conn = ++connections;
     clients.add(client);
     const protocol = client.protocol ?? '';
-    tell({ event: 'open', conn, protocol, offered: [...client.handshake.protocols], endpoint: client.handshake.endpoint });
+    say({ event: 'open', conn, protocol, offered: [...client.handshake.protocols], endpoint: client.handshake.endpoint });
     client.on('close', ({ code, reason }) => {
         clients.delete(client);
-        tell({ event: 'close', conn, code, reason });
+        say({ event: 'close', conn, code, reason });
     });
     client.on('strictValidationFailure', ({ method, error, outbound, isCall, messageId }) => {
         // outbound: what this script itself wrote is wrong, or was made wrong on purpose
-        tell({ event: 'invalid', conn, id: messageId, action: method, by: outbound ? 'csms' : 'station', isCall,
+        say({ event: 'invalid', conn, id: messageId, action: method, by: outbound ? 'csms' : 'station', isCall,
             error: error.message });
     });
     client.on('badMessage', ({ buffer, error }) => {
-        tell({ event: 'bad', conn, text: buffer.toString('utf8').slice(0, 2000), error: error.message });
+        say({ event: 'bad', conn, text: buffer.toString('utf8').slice(0, 2000), error: error.message });
     });
     client.on('call', ({ outbound, payload }) => {
-        if (!outbound) tell({ event: 'call', conn, protocol, id: payload[1], action: payload[2], payload: payload[3] });
+        if (!outbound) say({ event: 'call', conn, protocol, id: payload[1], action: payload[2], payload: payload[3] });
     });
     client.on('response', ({ outbound, payload }) => {
-        if (!outbound && payload[0] === 4) tell({ event: 'callerror', by: 'station', conn, id: payload[1], frame: payload });
-        if (outbound && payload[0] === 4) tell({ event: 'callerror', by: 'csms', conn, id: payload[1], frame: payload });
-        if (outbound && payload[0] === 3) tell({ event: 'answer', conn, id: payload[1], payload: payload[2] });
+        if (!outbound && payload[0] === 4) say({ event: 'callerror', by: 'station', conn, id: payload[1], frame: payload });
+        if (outbound && payload[0] === 4) say({ event: 'callerror', by: 'csms', conn, id: payload[1], frame: payload });
+        if (outbound && payload[0] === 3) say({ event: 'answer', conn, id: payload[1], payload: payload[2] });
     });
     client.handle(async ({ messageId, method, params }) => {
         const known = ANSWERS[protocol]?.[method];
@@ -170,7 +175,8 @@ const COMMANDS = {
             const chosen = policy.protocols.find((one) => handshake.protocols.has(one));
             return chosen === undefined ? reject(400, 'no common subprotocol') : accept({}, chosen);
         });
-        server.on('upgradeAborted', ({ error }) => tell({ event: 'refused', code: error?.code ?? 0 }));
+        const born = epoch;
+        server.on('upgradeAborted', ({ error }) => born === epoch && tell({ event: 'refused', code: error?.code ?? 0 }));
         server.on('client', serve);
         http = await server.listen(port, '127.0.0.1');
         return { port: http.address().port };
@@ -184,6 +190,16 @@ const COMMANDS = {
             else client._ws.close(code, 'as told');
         }
         http.closeAllConnections();
+        return {};
+    },
+
+    // As if started anew, for the next test: starting Node and compiling the schemas takes longer than most tests.
+    async reset() {
+        epoch += 1;
+        if (http !== null) await COMMANDS.stop({});
+        http = null;
+        policy = fresh();
+        nextTx = null;
         return {};
     },
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,26 @@ from typing import Any
 
 SCRIPT = Path(__file__).with_name("csms.js")
 PATIENCE_S = 10.0
+
+_IDLE: list[subprocess.Popen[bytes]] = []
+"""Processes that the next test takes over: starting one takes longer than most tests."""
+
+
+def _spawn(node: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([node, str(SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def _dispose(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        assert pipe is not None
+        pipe.close()
+    process.wait(PATIENCE_S)
+
+
+def dispose_of_all() -> None:
+    """End the processes that wait for another test; they go when their input ends."""
+    while _IDLE:
+        _dispose(_IDLE.pop())
 
 
 @dataclass(slots=True)
@@ -52,7 +74,8 @@ class ForeignCsms:
 
     def __init__(self, node: str) -> None:
         self._node = node
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pipe: asyncio.ReadTransport | None = None
         self._reader: asyncio.Task[None] | None = None
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._numbers = 0
@@ -79,15 +102,13 @@ class ForeignCsms:
     # --- life ---------------------------------------------------------------------------------------------------------
 
     async def start(self, **policy: Any) -> None:
-        """Start the process and listen: on a port that the system chooses, or on the one it had before."""
-        self._process = await asyncio.create_subprocess_exec(
-            self._node, str(SCRIPT), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 24
-        )
-        self._reader = asyncio.create_task(self._read(self._process))
+        """Start a process and listen: on a port that the system chooses, or on the one it had before."""
+        self._process = _IDLE.pop() if _IDLE else _spawn(self._node)
+        await self._attach(self._process)
         # A CSMS does not give the same transactionId twice, restarted or not.
         self._policy |= {"firstTx": self.starts * 1000} | policy
         self.starts += 1
-        self._conn_base = self.starts * 1000
+        self._conn_base = self.starts * 1_000_000
         await self.policy(**self._policy)
         await self.listen()
 
@@ -95,29 +116,42 @@ class ForeignCsms:
         """The machine is gone: SIGKILL, no close frames, nobody listens."""
         assert self._process is not None
         self._process.kill()
-        await self._end()
-
-    async def close(self) -> None:
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
-            await self._end()
-
-    async def _end(self) -> None:
-        assert self._process is not None
-        assert self._reader is not None
-        await self._process.wait()
-        await self._reader
+        await self._detach()
+        _dispose(self._process)
         self._process = None
 
-    async def _read(self, process: asyncio.subprocess.Process) -> None:
+    async def close(self) -> None:
+        """Hand the process over to the next test."""
+        if self._process is None:
+            return
+        await self.order("reset")
+        assert self._pipe is not None
+        self._pipe.close()
+        await self._detach()
+        _IDLE.append(self._process)
+        self._process = None
+
+    async def _attach(self, process: subprocess.Popen[bytes]) -> None:
+        """Read its output in the running loop, over a descriptor of our own."""
         assert process.stdout is not None
-        while line := await process.stdout.readline():
+        reader = asyncio.StreamReader(limit=1 << 24)
+        output = os.fdopen(os.dup(process.stdout.fileno()), "rb", buffering=0)
+        self._pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), output
+        )
+        self._reader = asyncio.create_task(self._read(reader))
+
+    async def _detach(self) -> None:
+        assert self._reader is not None
+        await self._reader
+        for future in self._waiting.values():
+            future.cancel()
+        self._waiting.clear()
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        while line := await reader.readline():
             self._take(json.loads(line))
             self.changed()
-        for future in self._waiting.values():
-            if not future.done():
-                future.cancel()
-        self._waiting.clear()
 
     def _take(self, news: dict[str, Any]) -> None:
         if "re" in news:
@@ -158,6 +192,7 @@ class ForeignCsms:
         future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._waiting[self._numbers] = future
         self._process.stdin.write(json.dumps({"n": self._numbers, "cmd": cmd, **rest}).encode() + b"\n")
+        self._process.stdin.flush()
         reply = await asyncio.wait_for(future, PATIENCE_S + 5.0)
         assert "failed" not in reply, f"{cmd}: {reply['failed']}"
         return reply

@@ -127,28 +127,28 @@ async def test_every_order_while_our_call_is_open(bench: Bench) -> None:
     assert waiting.answer is None, "the orders were meant to come while our own call was open"
     await bench.until(lambda: waiting.answer is not None, "the late answer")
     await bench.until(lambda: bench.csms.heard("Heartbeat"), "what was asked for meanwhile")
-    bench.sim.swipe(CARD, evse=1)
+    bench.swipe()
     await bench.charging()
-    bench.sim.swipe(CARD, evse=1)
+    bench.swipe()
     await bench.leave()
     await bench.proven()
 
 
 async def test_every_order_while_it_charges(bench: Bench) -> None:
     bench.plug()
-    bench.sim.swipe(CARD, evse=1)
+    bench.swipe()
     await bench.charging()
     for order in orders(bench):
         await give(bench, order)
     assert bench.evse().relay_closed
-    bench.sim.swipe(CARD, evse=1)
+    bench.swipe()
     await bench.leave()
     await bench.proven()
 
 
 async def test_orders_about_a_running_charge(bench: Bench) -> None:
     bench.plug()
-    bench.sim.swipe(CARD, evse=1)
+    bench.swipe()
     await bench.charging()
     await bench.delivered()
     if bench.version == "1.6":
@@ -174,7 +174,7 @@ async def test_orders_about_a_running_charge(bench: Bench) -> None:
         )
         await give(bench, asked)
         await bench.until(lambda: bench.csms.heard("TransactionEvent", triggerReason="Trigger"), "the event asked for")
-        bench.sim.swipe(CARD, evse=1)
+        bench.swipe()
     await bench.leave()
     await bench.until(lambda: bench.csms.statuses(1)[-1] == "Unavailable", "the change that was scheduled")
     await bench.proven()

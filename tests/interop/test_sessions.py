@@ -57,10 +57,10 @@ async def test_cable_first_and_local_stop(bench: Bench) -> None:
     bench.plug()
     phase = "Preparing" if bench.version == "1.6" else "Occupied"
     await bench.until(lambda: phase in bench.csms.statuses(1), f"{phase} before the card")
-    bench.sim.swipe(CARD, evse=1)
+    bench.swipe()
     await bench.charging()
     await bench.until(lambda: len(bench.facts) >= 5, "readings")
-    bench.sim.swipe(CARD, evse=1)
+    bench.swipe()
     await bench.at_rest()
     await bench.delivered()
     if bench.version == "1.6":
@@ -93,11 +93,11 @@ async def test_cable_first_and_local_stop(bench: Bench) -> None:
 
 
 async def test_card_first(bench: Bench) -> None:
-    bench.sim.swipe(CARD, evse=1)
+    bench.swipe()
     await bench.until(lambda: bench.evse().authorized, "the authorisation")
     bench.plug()
     await bench.charging()
-    bench.sim.swipe(CARD, evse=1)
+    bench.swipe()
     await bench.leave()
     await bench.proven()
     if bench.version == "1.6":
@@ -111,7 +111,7 @@ async def test_nobody_plugs_in(make_bench: MakeBench, version: str) -> None:
     """ConnectionTimeOut, E03.FR.05."""
     bench = await make_bench(version, TxCtrlr__EVConnectionTimeOut="20")
     await bench.start()
-    bench.sim.swipe(CARD, evse=1)
+    bench.swipe()
     await bench.until(lambda: bench.evse().authorized, "the authorisation")
     await bench.until(lambda: not bench.evse().authorized, "the time-out")
     await bench.at_rest()
@@ -165,7 +165,7 @@ async def test_remote_start_asks_first(bench: Bench, bad: bool) -> None:
         assert not bench.evse().relay_closed
     else:
         await bench.charging()
-        bench.sim.swipe(OTHER_CARD, evse=1)
+        bench.swipe(OTHER_CARD, 1)
     await bench.leave()
     await bench.proven()
 
@@ -173,7 +173,7 @@ async def test_remote_start_asks_first(bench: Bench, bad: bool) -> None:
 async def test_vehicle_is_unplugged_in_mid_charge(bench: Bench) -> None:
     """StopTxOnEVSideDisconnect true (E09; 1.6 4.10)."""
     bench.plug()
-    bench.sim.swipe(CARD, evse=1)
+    bench.swipe()
     await bench.charging()
     bench.sim.unplug(1, at_car=True)
     await bench.at_rest()
@@ -188,7 +188,7 @@ async def test_vehicle_comes_back(make_bench: MakeBench, version: str) -> None:
     bench = await make_bench(version, TxCtrlr__StopTxOnEVSideDisconnect="false", TxCtrlr__TxStopPoint="Authorized")
     await bench.start()
     bench.plug()
-    bench.sim.swipe(CARD, evse=1)
+    bench.swipe()
     await bench.charging()
     bench.sim.unplug(1, at_car=True)
     await bench.until(lambda: not bench.evse().relay_closed, "an open contactor")
@@ -196,7 +196,7 @@ async def test_vehicle_comes_back(make_bench: MakeBench, version: str) -> None:
     assert bench.evse().transaction is not None
     bench.plug()
     await bench.charging()
-    bench.sim.swipe(CARD, evse=1)
+    bench.swipe()
     await bench.leave()
     await bench.proven()
     assert reason(bench) is None
@@ -206,14 +206,14 @@ async def test_vehicle_comes_back(make_bench: MakeBench, version: str) -> None:
 async def test_two_vehicles_at_once(bench: Bench) -> None:
     for evse, card in ((1, CARD), (2, OTHER_CARD)):
         bench.plug(evse)
-        bench.sim.swipe(card, evse=evse)
+        bench.swipe(card, evse)
     await bench.charging(1)
     await bench.charging(2)
     await bench.delivered()
     assert (await remote_stop(bench, 2)).status == "Accepted"
     await bench.leave(2)
     assert bench.evse(1).relay_closed
-    bench.sim.swipe(CARD, evse=1)
+    bench.swipe()
     await bench.leave(1)
     await bench.proven()
     assert len({fact.tx_id for fact in bench.facts}) == 2
@@ -224,7 +224,7 @@ async def test_two_vehicles_at_once(bench: Bench) -> None:
 
 async def test_a_card_that_the_csms_refuses(bench: Bench) -> None:
     bench.plug()
-    bench.sim.swipe(BAD_CARD, evse=1)
+    bench.swipe(BAD_CARD, 1)
     await bench.until(lambda: bench.csms.heard("Authorize"), "the question")
     await bench.passes(10)
     assert not bench.evse().relay_closed
@@ -243,7 +243,7 @@ async def test_a_card_that_is_refused_too_late(bench: Bench) -> None:
         rule = {"action": "TransactionEvent", "has": {"triggerReason": "Authorized"}, "do": "answer", "payload": answer}
         await bench.csms.rules(rule)
     bench.plug()
-    bench.sim.swipe(CARD, evse=1)
+    bench.swipe()
     await bench.until(lambda: len(bench.facts) >= 2, "the authorisation")
     await bench.until(lambda: not bench.evse().authorized, "the end of the authorisation")
     await bench.delivered()
@@ -251,7 +251,7 @@ async def test_a_card_that_is_refused_too_late(bench: Bench) -> None:
     lock = bench.sim.evse(1).lock
     assert lock is not None
     assert lock.bolt_in
-    bench.sim.swipe(CARD, evse=1)
+    bench.swipe()
     await bench.leave()
     await bench.proven()
     assert reason(bench) == "DeAuthorized"
@@ -259,11 +259,11 @@ async def test_a_card_that_is_refused_too_late(bench: Bench) -> None:
 
 async def test_any_card_stops_only_its_own_charge(bench: Bench) -> None:
     bench.plug()
-    bench.sim.swipe(CARD, evse=1)
+    bench.swipe()
     await bench.charging()
-    bench.sim.swipe(OTHER_CARD, evse=1)
+    bench.swipe(OTHER_CARD, 1)
     await bench.passes(10)
     assert bench.evse().phase is ConnectorPhase.CHARGING
-    bench.sim.swipe(CARD, evse=1)
+    bench.swipe()
     await bench.leave()
     await bench.proven()

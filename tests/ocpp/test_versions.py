@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from station.clock import Now
+from station.core.facts import SecurityFact
 from station.ocpp.records import RecordQueue
 from station.ocpp.versions import PATIENCE, Opened, VersionChoice
 from station.store.ops import StoredContext
@@ -81,3 +82,37 @@ def test_the_pinned_version_wins_when_it_is_spoken_after_all() -> None:
     assert versions.offer() == ("ocpp1.6",)
     assert versions.opened("1.6") == Opened()
     assert [versions.offer() for _ in range(PATIENCE)] == [("ocpp1.6",)] * PATIENCE
+
+
+def test_what_was_never_told_waits_for_the_version_that_is_chosen_freely() -> None:
+    """The connection in 1.6 was made to finish a transaction. Once it is finished, nothing new begins there."""
+    versions, records = choice("1.6")
+    records.may_begin = versions.may_begin
+    versions.offer()
+    versions.opened("1.6")
+    records.link_up()
+    assert versions.may_begin("1.6"), "the old transaction is still open, its records come first"
+    records.abandon("1.6", "over", NOW)
+    records.prepare(None, NOW)
+    records.committed()
+    records.add(1, SecurityFact("StartupOfTheDevice", NOW), NOW)
+    old: Any = Named("1.6")  # would fail when asked for words
+    assert records.prepare(old, NOW) == ()
+    assert not records.pressing("1.6"), "notices need not wait for it"
+    assert versions.wrong("1.6") == "every transaction in OCPP 1.6 is finished"
+    versions.offer()
+    versions.opened("2.0.1")
+    assert records.pressing("2.0.1")
+    assert versions.wrong("2.0.1") is None
+
+
+def test_a_csms_that_chooses_the_old_version_freely_gets_the_news_in_it() -> None:
+    versions, records = choice("1.6")
+    records.may_begin = versions.may_begin
+    versions.offer()
+    versions.opened("1.6")
+    records.abandon("1.6", "over", NOW)
+    assert versions.offer() == BOTH
+    versions.opened("1.6")
+    assert versions.may_begin("1.6")
+    assert versions.wrong("1.6") is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import tracemalloc
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 from hal.api import MeterRead, MeterReading, PilotChanged, PilotSignal, PilotState
 from station.clock import Now
@@ -178,7 +178,8 @@ def _session(effort: Effort) -> Row:
 def _weights(effort: Effort) -> list[Row]:
     n = effort.times(500, 20)
     machines = weight(lambda number: (Pilot(), Connector(1, "sType2")), n)
-    alone, twins = (weight(lambda number, evses=evses: _new_station(number, evses), n) for evses in (1, 2))
+    alone = weight(_new_station, n)
+    twins = weight(partial(_new_station, evses=2), n)
     return [
         Row(
             group="core",
@@ -193,11 +194,11 @@ def _weights(effort: Effort) -> list[Row]:
     ]
 
 
-def weight(make: Callable[[int], Any], n: int) -> float:
+def weight(make: Callable[[int], object], n: int) -> float:
     """Bytes that Python allocates for one more of what `make` makes."""
     make(0)  # what all share is there afterwards
     gc.collect()
-    kept = []
+    kept: list[object] = []
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]

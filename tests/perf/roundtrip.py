@@ -13,11 +13,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any, Protocol
 
-import ocpp.messages  # type: ignore[import-untyped]  # the package ships no py.typed
+import ocpp.messages
 import orjson
-from ocpp.charge_point import camel_to_snake_case  # type: ignore[import-untyped]  # same
-from ocpp.routing import on  # type: ignore[import-untyped]  # same
-from ocpp.v201 import ChargePoint, call, call_result  # type: ignore[import-untyped]  # same
+from ocpp.charge_point import camel_to_snake_case
+from ocpp.routing import on
+from ocpp.v201 import ChargePoint, call, call_result
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -109,21 +109,23 @@ async def floor() -> AsyncIterator[Peers]:
 
 
 class Side:
-    """One end: an rpc, and whatever sends its texts."""
+    """One end's protocol: an rpc, its ids and its time-outs."""
 
-    def __init__(self, prefix: str, send: Callable[[str], object]) -> None:
+    def __init__(self, prefix: str) -> None:
         ids = itertools.count()
         self._loop = asyncio.get_running_loop()
         self._rpc = Rpc("2.0.1", lambda: f"{prefix}{next(ids)}")
-        self._send = send
         self._answered: asyncio.Future[None] = self._loop.create_future()
 
     def _now(self) -> Now:
         return Now(self._loop.time(), 0.0)
 
-    async def ask(self, action: str) -> None:
+    def question(self, action: str) -> str:
+        """The text of a CALL; `answered` waits for what comes of it."""
         self._answered = self._loop.create_future()
-        self._send(self._rpc.call(action, REQUESTS[action], self._now(), TIMEOUT_S))
+        return self._rpc.call(action, REQUESTS[action], self._now(), TIMEOUT_S)
+
+    async def answered(self) -> None:
         timer = self._loop.call_later(TIMEOUT_S, self._late)
         await self._answered
         timer.cancel()
@@ -131,16 +133,15 @@ class Side:
     def _late(self) -> None:
         self._answered.set_exception(TimeoutError("no answer"))
 
-    def receive(self, text: str) -> None:
-        for event in self._rpc.receive(text, self._now()):
-            if isinstance(event, Result):
-                self._answered.set_result(None)
-            elif isinstance(event, IncomingCall):
-                reply = self._rpc.answer(event.call_id, ANSWERS[event.action])
-                assert reply.text is not None
-                self._send(reply.text)
-            else:
-                raise TypeError(f"unexpected: {event}")
+    def receive(self, text: str) -> str | None:
+        """Take a text; returns what to answer."""
+        (event,) = self._rpc.receive(text, self._now())
+        if isinstance(event, IncomingCall):
+            return self._rpc.answer(event.call_id, ANSWERS[event.action]).text
+        if not isinstance(event, Result):
+            raise TypeError(f"unexpected: {event}")
+        self._answered.set_result(None)
+        return None
 
 
 class Station:
@@ -150,49 +151,52 @@ class Station:
         self.opened = asyncio.Event()
         settings = LinkSettings(url=url, identity="CS001", subprotocols=lambda: (SUBPROTOCOL,), ping_interval=lambda: 0)
         self.link = Link(settings, self, random.Random(1))
-        self.side = Side("s", self.link.send)
+        self._side = Side("s")
 
     def on_open(self, _subprotocol: str) -> None:
         self.opened.set()
 
     def on_text(self, text: str) -> None:
-        self.side.receive(text)
+        answer = self._side.receive(text)
+        if answer is not None:
+            self.link.send(answer)
 
     def on_closed(self, reason: str) -> None: ...
+
+    async def ask(self, action: str) -> None:
+        self.link.send(self._side.question(action))
+        await self._side.answered()
+
+
+class Csms:
+    """The other end: an rpc behind a bare websocket."""
+
+    def __init__(self, connection: ServerConnection) -> None:
+        self._connection = connection
+        self._side = Side("c")
+
+    async def read(self) -> None:
+        with suppress(ConnectionClosed):
+            while True:
+                answer = self._side.receive(str(await self._connection.recv()))
+                if answer is not None:
+                    await self._connection.send(answer)
+
+    async def ask(self, action: str) -> None:
+        await self._connection.send(self._side.question(action))
+        await self._side.answered()
 
 
 class Ours:
     """`Link` and `Rpc` in front of a websocket with an `Rpc` of its own."""
 
-    def __init__(self, station: Station, csms: Side) -> None:
-        self._station, self._csms = station.side, csms
+    def __init__(self, station: Station, csms: Csms) -> None:
+        self._station, self._csms = station, csms
 
     async def ask(self, action: str, n: int) -> None:
         asker = self._csms if action in FROM_CSMS else self._station
         for _ in range(n):
             await asker.ask(action)
-
-
-class Csms:
-    """The other end: a websocket that is read and written as the station's link does it."""
-
-    def __init__(self, connection: ServerConnection) -> None:
-        self._connection = connection
-        self._texts: asyncio.Queue[str] = asyncio.Queue()
-        self.side = Side("c", self._texts.put_nowait)
-
-    async def read(self) -> None:
-        with suppress(ConnectionClosed):
-            while True:
-                message = await self._connection.recv()
-                self.side.receive(str(message))
-                while not self._texts.empty():
-                    await self._connection.send(self._texts.get_nowait())
-
-    async def write(self) -> None:
-        """What this side asks by itself."""
-        while True:
-            await self._connection.send(await self._texts.get())
 
 
 @asynccontextmanager
@@ -202,14 +206,12 @@ async def ours() -> AsyncIterator[Peers]:
         station.link.start()
         await station.opened.wait()
         csms = Csms(await accepting.connection)
-        tasks = [asyncio.create_task(csms.read()), asyncio.create_task(csms.write())]
+        reading = asyncio.create_task(csms.read())
         try:
-            yield Ours(station, csms.side)
+            yield Ours(station, csms)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             await station.link.close()
+            await reading
 
 
 # --- the ocpp package -------------------------------------------------------------------------------------------------

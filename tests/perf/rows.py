@@ -43,7 +43,7 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """"ok" or "over" the budget, "-" where there is none."""
+        """ "ok" or "over" the budget, "-" where there is none."""
         if self.most_ratio is None and self.most is None:
             return OPEN
         ratio = self.ratio

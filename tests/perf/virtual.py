@@ -38,7 +38,7 @@ def _row(hours: float, version: str, *, fast: bool) -> Row:
         unit="s wall",
         ours=wall,
         most=round(MOST_S * hours / HOURS, 4),
-        note=f"{hours * 3600 / wall:,.0f} s/s, {calls} calls, {cpu:.2f} s CPU; CSMS with {validated}".replace(",", " "),
+        note=f"{hours / wall:.2g} h/s, {calls} calls, {cpu:.2f} s CPU; CSMS with {validated}",
     )
 
 

@@ -319,3 +319,21 @@ def test_failing_open_releases_the_file(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(DamagedError):
             open_store(tmp_path / "s.db")
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_only_a_durable_store_survives_a_power_cut(durable: bool, tmp_path: Path) -> None:
+    """And either survives the end of the program."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    with PowerCut(folder) as power:
+        store = SqliteStore.open(power.directory / "s.db", threaded=False, now_wall=lambda: 0.0, durable=durable)
+        commit(store, PutRow("tx", "1", {"n": 1}))
+        cut = power.position
+        store.close()
+    reopened = open_store(folder / "s.db")
+    assert reopened.rows() == {"tx": {"1": {"n": 1}}}
+    reopened.close()
+    after = open_store(power.image_at(cut, 0, tmp_path / "image") / "s.db")
+    assert (after.rows() == {"tx": {"1": {"n": 1}}}) is durable
+    after.close()

@@ -12,6 +12,7 @@ BOARD = "board"
 CABLE = "cable"
 CONFIGURED = "configured"
 TOO_LITTLE = "below minimum"
+CAR = "car"  # not a limit of ours: the vehicle takes less than it is offered (`views`)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,196 @@
+"""What the hardware tells: pilot, proximity, contactor, lock, bay, meter and faults of one EVSE."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from hal.api import (
+    BayChanged,
+    FaultCode,
+    LockChanged,
+    LockState,
+    MeterRead,
+    PilotChanged,
+    PilotState,
+    PowerPathChanged,
+    ProximityChanged,
+)
+from station.core import evse as rules
+from station.core import faults, metering, permission, session, unlocking
+from station.core.events import MeterFailed
+from station.core.state import EvseState, Turn
+from station.core.transaction import Ending
+from station.core.types import StopReason, Trigger
+
+HardwareEvent = PilotChanged | ProximityChanged | PowerPathChanged | LockChanged | BayChanged | MeterRead | MeterFailed
+
+
+def happened(turn: Turn, evse: EvseState, event: HardwareEvent) -> None:
+    match event:
+        case PilotChanged(state=seen):
+            _pilot(turn, evse, seen)
+        case ProximityChanged(cable_a=cable_a):
+            _cable(turn, evse, cable_a)
+        case PowerPathChanged(closed=closed):
+            _power_path(turn, evse, closed=closed)
+        case LockChanged(state=lock):
+            _lock(turn, evse, lock)
+        case BayChanged(occupied=occupied):
+            if occupied is not evse.bay_occupied:
+                evse.bay_occupied = occupied
+                session.settle(turn, evse, Trigger.EV_DETECTED if occupied else Trigger.EV_DEPARTED)
+        case MeterRead(reading=reading):
+            session.reading_came(turn, evse, reading)
+            if FaultCode.METER_FAILURE in evse.faults:
+                set_fault(turn, evse, FaultCode.METER_FAILURE, active=False)
+        case MeterFailed(reason=reason):
+            if session.reading_failed(turn, evse):
+                set_fault(turn, evse, FaultCode.METER_FAILURE, active=True, info=reason)
+        case _:
+            assert_never(event)
+
+
+# --- pilot and cable ------------------------------------------------------------------------------------------------
+
+
+def _pilot(turn: Turn, evse: EvseState, seen: PilotState) -> None:
+    was = evse.pilot.connected
+    evse.pilot.see(seen)
+    if evse.pilot.wants_energy:
+        evse.ev_reacted = True
+        turn.cancel("react", evse.number)
+    if seen is PilotState.E and FaultCode.PILOT_FAULT not in evse.faults:
+        # A short or a dead pilot supply; it clears when the vehicle is unplugged (IEC 61851-1 A.4.5).
+        set_fault(turn, evse, FaultCode.PILOT_FAULT, active=True, info="control pilot at 0 V")
+    elif seen is PilotState.A and FaultCode.PILOT_FAULT in evse.faults:
+        set_fault(turn, evse, FaultCode.PILOT_FAULT, active=False)
+    if evse.pilot.connected and not was:
+        _vehicle_came(turn, evse)
+    elif was and not evse.pilot.connected:
+        broken = seen in (PilotState.E, PilotState.F)
+        _vehicle_left(turn, evse, Trigger.ABNORMAL_CONDITION if broken else Trigger.EV_COMMUNICATION_LOST)
+    else:
+        session.settle(turn, evse)
+
+
+def _vehicle_came(turn: Turn, evse: EvseState) -> None:
+    """The pilot shows a vehicle (E02, E03)."""
+    turn.cancel("connect", evse.number)
+    evse.session_done = False
+    evse.ev_reacted = evse.pilot.wants_energy
+    evse.connector.set_plugged(True)
+    if evse.authorized:
+        turn.timer("react", evse.number, permission.EV_REACTION_S)
+    session.settle(turn, evse, Trigger.CABLE_PLUGGED_IN)
+    permission.begin_free(turn, evse)
+
+
+def _vehicle_left(turn: Turn, evse: EvseState, trigger: Trigger) -> None:
+    """The pilot lost the vehicle: E09 (deauthorise) or E10 (wait for it to come back)."""
+    _update_plugged(evse)
+    auth = evse.auth
+    deauthorizes = turn.model.boolean("TxCtrlr", "StopTxOnEVSideDisconnect")
+    if auth is None or not auth.holds:
+        session.settle(turn, evse, trigger, reason=StopReason.EV_DISCONNECTED)
+    elif evse.open_tx is not None and not deauthorizes:
+        session.settle(turn, evse, trigger, reason=StopReason.EV_DISCONNECTED)
+        _await_return(turn, evse)
+    else:
+        if _holds_plug(evse) and not turn.model.boolean("OCPPCommCtrlr", "UnlockOnEVSideDisconnect"):
+            evse.lock_holder = auth.token  # E09.FR.03
+        permission.deauthorize(turn, evse, trigger, StopReason.EV_DISCONNECTED)
+    _lock_recovers(turn, evse)
+
+
+def _holds_plug(evse: EvseState) -> bool:
+    """A detachable cable is in a socket that can lock it."""
+    return evse.cable_a is not None and evse.info.has_lock and not evse.info.fixed_cable
+
+
+def _await_return(turn: Turn, evse: EvseState) -> None:
+    """E10.FR.02: a cable that nothing holds here is waited for as long as a first vehicle is. A locked one waits for its owner."""
+    if evse.authorized and not evse.pilot.connected and not _holds_plug(evse):
+        permission.await_vehicle(turn, evse)
+
+
+def _update_plugged(evse: EvseState) -> None:
+    """A detachable cable still in the socket keeps the connector occupied."""
+    cable_in_socket = evse.cable_a is not None and not evse.info.fixed_cable
+    evse.connector.set_plugged(evse.pilot.connected or cable_in_socket)
+    if not evse.connector.plugged:
+        evse.session_done = False
+
+
+def _cable(turn: Turn, evse: EvseState, cable_a: float | None) -> None:
+    """The proximity contact tells another cable rating, or none."""
+    had, evse.cable_a = evse.cable_a, cable_a
+    if cable_a is None and not evse.pilot.connected:
+        evse.lock_holder = None
+    _update_plugged(evse)
+    session.settle(turn, evse)
+    if had is not None and evse.open_tx is not None and evse.open_tx.was_connected:
+        _await_return(turn, evse)
+
+
+# --- power path, lock, faults ---------------------------------------------------------------------------------------
+
+
+def _power_path(turn: Turn, evse: EvseState, *, closed: bool) -> None:
+    was, evse.relay_closed = evse.relay_closed, closed
+    metering.poll(turn, evse)
+    if was and not closed and evse.tx is not None and not evse.tx.open:
+        session.ask_final_reading(turn, evse)
+    session.settle(turn, evse)
+
+
+def _lock(turn: Turn, evse: EvseState, lock: LockState) -> None:
+    evse.lock = lock
+    failed = FaultCode.CONNECTOR_LOCK_FAILURE in evse.faults
+    if lock is LockState.JAMMED:
+        lock_failed(turn, evse, "the lock is jammed")
+    elif lock is LockState.LOCKED and failed:
+        set_fault(turn, evse, FaultCode.CONNECTOR_LOCK_FAILURE, active=False)
+    elif lock is LockState.UNLOCKED:
+        unlocking.done(turn, evse, unlocked=True)
+        _lock_recovers(turn, evse)
+    session.settle(turn, evse)
+
+
+def lock_failed(turn: Turn, evse: EvseState, info: str) -> None:
+    """G05.FR.01: no charging. What failed on its way in is not tried again before the vehicle was unplugged."""
+    evse.jammed_locking = evse.output is not None and evse.output.locked
+    unlocking.done(turn, evse, unlocked=False)
+    set_fault(turn, evse, FaultCode.CONNECTOR_LOCK_FAILURE, active=True, info=info)
+
+
+def _lock_recovers(turn: Turn, evse: EvseState) -> None:
+    if FaultCode.CONNECTOR_LOCK_FAILURE not in evse.faults or evse.lock is not LockState.UNLOCKED:
+        return
+    if not evse.jammed_locking or not evse.pilot.connected:
+        evse.jammed_locking = False
+        set_fault(turn, evse, FaultCode.CONNECTOR_LOCK_FAILURE, active=False)
+
+
+def mark(faulted: dict[FaultCode, str], code: FaultCode, *, active: bool, info: str) -> None:
+    """Add or remove a fault; the oldest stays first."""
+    if active:
+        faulted[code] = info
+    else:
+        faulted.pop(code, None)
+
+
+def set_fault(turn: Turn, evse: EvseState, code: FaultCode, *, active: bool, info: str = "") -> None:
+    """A fault of this EVSE begins or ends."""
+    mark(evse.faults, code, active=active, info=info)
+    fault_changed(turn, evse, code, active=active)
+
+
+def fault_changed(turn: Turn, evse: EvseState, code: FaultCode, *, active: bool) -> None:
+    """What a fault of the EVSE, or of the station, means for this EVSE."""
+    faulted = rules.stopping_fault(turn, evse) is not None
+    for connector in evse.connectors:
+        connector.set_faulted(faulted)
+    reason = faults.ends_with(code) if active else None
+    if reason is not None and evse.open_tx is not None:
+        session.begin_ending(turn, evse, Ending(reason, Trigger.ABNORMAL_CONDITION, turn.now))  # E06.FR.16
+    session.settle(turn, evse)

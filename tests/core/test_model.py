@@ -1,0 +1,394 @@
+"""Pilot x connector x transaction against everything that can happen, in any order, with hardware that obeys, lags, lies or is silent.
+
+After every step the whole contract is checked: what is permitted, what was told, what is saved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from hal.api import (
+    BayChanged,
+    ButtonPressed,
+    CardPresented,
+    Fault,
+    FaultCode,
+    LockChanged,
+    LockState,
+    MeterRead,
+    MeterReading,
+    PilotChanged,
+    PilotSignal,
+    PilotState,
+    PowerFailing,
+    PowerPathChanged,
+    ProximityChanged,
+)
+from station.clock import Now
+from station.core import events, faults
+from station.core.components import standard_definitions
+from station.core.device_model import DeviceModel
+from station.core.effects import Ask, Effect, Output, Reboot, Record, Reply, Save
+from station.core.facts import TxFact, from_json, to_json
+from station.core.station import Station
+from station.core.types import (
+    AuthStatus,
+    EvseInfo,
+    IdToken,
+    ResetKind,
+    StopReason,
+    TokenInfo,
+    TxPhase,
+)
+
+EVSES = (1, 2)
+INFOS = (EvseInfo(1), EvseInfo(2, has_lock=False, fixed_cable=True, ventilated=True))
+POINTS = (
+    ("EVConnected,Authorized", "EVConnected,Authorized"),
+    ("Authorized", "Authorized"),
+    ("EVConnected", "EVConnected"),
+    ("PowerPathClosed", "PowerPathClosed"),
+    ("EnergyTransfer", "EnergyTransfer"),
+    ("ParkingBayOccupancy", "ParkingBayOccupancy"),
+    ("ParkingBayOccupancy,EnergyTransfer", "Authorized"),
+    ("DataSigned", "Authorized"),
+)
+FLAGS = (
+    "TxCtrlr.StopTxOnEVSideDisconnect",
+    "TxCtrlr.StopTxOnInvalidId",
+    "TxCtrlr.TxBeforeAcceptedEnabled",
+    "OCPPCommCtrlr.UnlockOnEVSideDisconnect",
+    "AuthCtrlr.OfflineTxForUnknownIdEnabled",
+    "AuthCtrlr.LocalPreAuthorize",
+    "AuthCtrlr.AuthorizeRemoteStart",
+    "AuthCtrlr.Enabled",
+    "SampledDataCtrlr.SignReadings",
+)
+CARDS = ("04A1B2C3", "0BADCAFE", "CAFE0001")
+FAMILY = IdToken("FAMILY")
+evse_numbers = st.sampled_from(EVSES)
+statuses = st.sampled_from((AuthStatus.ACCEPTED, AuthStatus.ACCEPTED, AuthStatus.BLOCKED))
+reset_kinds = st.sampled_from(tuple(ResetKind))
+
+
+class AnyStation(RuleBasedStateMachine):
+    """Two EVSEs: a socket with a lock, and a fixed cable with ventilation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mono = 50.0
+        self.boot = 0
+        self.ids = 0
+        self.ref = 0
+        self.rows: dict[str, dict[str, Any]] = {}
+        self.facts: dict[str, list[TxFact]] = {}
+        self.overrides: dict[str, str] = {}
+        self.asks: list[Ask] = []
+        self.waiting: dict[int, float] = {}
+        self.register = dict.fromkeys(EVSES, 1000.0)
+        self.up = False
+
+    @initialize(points=st.sampled_from(POINTS), flags=st.lists(st.booleans(), min_size=len(FLAGS), max_size=len(FLAGS)))
+    def begin(self, points: tuple[str, str], flags: list[bool]) -> None:
+        self.overrides = {"TxCtrlr.TxStartPoint": points[0], "TxCtrlr.TxStopPoint": points[1]}
+        self.overrides |= {name: str(flag).lower() for name, flag in zip(FLAGS, flags, strict=True)}
+        self._start(StopReason.POWER_LOSS)
+
+    # --- the shell ------------------------------------------------------------------------------------------------------
+
+    def _start(self, cause: StopReason) -> None:
+        self.boot += 1
+        self.outputs: dict[int, Output] = {}
+        self.locks = dict.fromkeys(EVSES, LockState.UNLOCKED)
+        self.pilots: dict[int, PilotState] = {}
+        self.asks = []
+        self.waiting = {}
+        self.save_failed = False
+        saved = {key: row["value"] for key, row in self.rows.get("variable", {}).items()}
+        self.model = DeviceModel(standard_definitions(INFOS, self.overrides), saved)
+        self.station = Station(INFOS, self.model, self._new_id)
+        self._take(self.station.restore(self.rows, self._now(), cause))
+        self.up = True
+
+    def _new_id(self) -> str:
+        self.ids += 1
+        return f"tx-{self.ids}"
+
+    def _now(self) -> Now:
+        return Now(self.mono, 1_780_000_000.0 + self.mono, self.boot)
+
+    def _send(self, event: events.Event) -> None:
+        self._take(self.station.handle(event, self._now()))
+
+    def _command(self, make: Callable[[int], events.Event]) -> None:
+        self.ref += 1
+        self.waiting[self.ref] = self.mono
+        self._send(make(self.ref))
+
+    def _take(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Save(kind=kind, key=key, value=None):
+                    self.rows.setdefault(kind, {}).pop(key, None)
+                case Save(kind=kind, key=key, value=value):
+                    assert value is not None
+                    self.rows.setdefault(kind, {})[key] = value
+                case Record(fact=TxFact() as fact):
+                    assert from_json(to_json(fact)) == fact
+                    self._told(fact)
+                case Reply(ref=ref):
+                    assert ref in self.waiting, f"command {ref} was answered twice or never asked"
+                    del self.waiting[ref]
+                case Output():
+                    self.outputs[effect.evse] = effect
+                case Ask():
+                    self.asks.append(effect)
+                case _:
+                    pass
+        if any(isinstance(effect, Reboot) for effect in effects):
+            self._start(StopReason.REBOOT)
+
+    def _told(self, fact: TxFact) -> None:
+        story = self.facts.setdefault(fact.tx_id, [])
+        assert fact.seq == len(story), "sequence numbers are contiguous from 0, also over a restart"
+        assert (fact.phase is TxPhase.STARTED) is (not story), "Started comes first, once"
+        assert not story or story[-1].phase is not TxPhase.ENDED, "nothing follows Ended"
+        assert (fact.stop_reason is not None) is (fact.phase is TxPhase.ENDED)
+        assert fact.offline is not self.station.view(self._now()).online
+        if story:
+            assert fact.evse == story[0].evse
+            told = [f.token for f in (*story, fact) if f.token is not None and f.trigger.value != "StopAuthorized"]
+            assert len(told) == len(set(told)) or fact.trigger.value == "Authorized" or fact.remote_start_id is not None
+        if fact.seconds_charging is not None:
+            assert fact.seconds_charging >= 0
+        story.append(fact)
+
+    # --- hardware, obedient or not --------------------------------------------------------------------------------------
+
+    @rule(evse=evse_numbers, state=st.sampled_from("ABBCCCDEF"))
+    def pilot(self, evse: int, state: str) -> None:
+        self.pilots[evse] = PilotState(state)
+        self._send(PilotChanged(evse, PilotState(state)))
+
+    @rule(evse=evse_numbers, cable=st.sampled_from((None, 13.0, 32.0, 2.0)))
+    def cable(self, evse: int, cable: float | None) -> None:
+        self._send(ProximityChanged(evse, cable))
+
+    @rule(evse=evse_numbers, closed=st.booleans())
+    def relay(self, evse: int, closed: bool) -> None:
+        """Whatever it was told."""
+        self._send(PowerPathChanged(evse, closed))
+
+    @rule(state=st.sampled_from(LockState))
+    def lock(self, state: LockState) -> None:
+        self.locks[1] = state
+        self._send(LockChanged(1, state))
+
+    @rule(evse=evse_numbers)
+    def obey(self, evse: int) -> None:
+        """The board catches up with its newest level."""
+        output = self.outputs[evse]
+        if evse == 1:
+            self.lock(LockState.LOCKED if output.locked else LockState.UNLOCKED)
+        self._send(PowerPathChanged(evse, self.outputs[evse].permit))
+
+    @rule(evse=evse_numbers, occupied=st.booleans())
+    def bay(self, evse: int, occupied: bool) -> None:
+        self._send(BayChanged(evse, occupied))
+
+    @rule(evse=evse_numbers, more=st.integers(-50, 500), signed=st.booleans())
+    def meter(self, evse: int, more: int, signed: bool) -> None:
+        """Asked for or not; a meter may have been replaced and start from less."""
+        self.register[evse] += more
+        self._send(MeterRead(evse, MeterReading(self.register[evse], signed="OCMF|{}|{}" if signed else None)))
+
+    @rule(evse=evse_numbers)
+    def meter_fails(self, evse: int) -> None:
+        self._send(events.MeterFailed(evse, "no answer"))
+
+    @rule(evse=st.sampled_from((0, 1, 2, 7)), code=st.sampled_from(FaultCode), active=st.booleans())
+    def fault(self, evse: int, code: FaultCode, active: bool) -> None:
+        self._send(Fault(evse, code, active, "test"))
+
+    @rule()
+    def faults_clear(self) -> None:
+        for evse in (0, *EVSES):
+            for code in FaultCode:
+                self._send(Fault(evse, code, False))
+
+    # --- a session that goes well, so that the rest has something to disturb --------------------------------------------
+
+    @rule(evse=evse_numbers, card=st.sampled_from(CARDS))
+    def charge(self, evse: int, card: str) -> None:
+        self.faults_clear()
+        self.bay(evse, True)
+        self.cable(evse, 32.0)
+        self.pilot(evse, "B")
+        self._send(CardPresented(evse, card))
+        while self.asks:
+            self._send(events.Answered(self.asks.pop().ask, TokenInfo(AuthStatus.ACCEPTED)))
+        self.obey(evse)
+        self.pilot(evse, "C")
+        self.obey(evse)
+
+    # --- people, CSMS, time ---------------------------------------------------------------------------------------------
+
+    @rule(evse=st.sampled_from((None, 1, 2)), card=st.sampled_from(CARDS))
+    def card(self, evse: int | None, card: str) -> None:
+        self._send(CardPresented(evse, card))
+
+    @rule(evse=evse_numbers)
+    def button(self, evse: int) -> None:
+        self._send(ButtonPressed(evse))
+
+    @rule(up=st.booleans())
+    def link(self, up: bool) -> None:
+        self._send(events.LinkUp() if up else events.LinkDown())
+
+    @precondition(lambda self: self.asks)
+    @rule(status=statuses, group=st.sampled_from((None, FAMILY)), silent=st.booleans())
+    def answer(self, status: AuthStatus, group: IdToken | None, silent: bool) -> None:
+        ask = self.asks.pop()
+        self._send(events.Unanswered(ask.ask) if silent else events.Answered(ask.ask, TokenInfo(status, group)))
+
+    @precondition(lambda self: self.facts)
+    @rule(status=statuses, card=st.sampled_from(CARDS), which=st.integers(0, 3))
+    def token_news(self, status: AuthStatus, card: str, which: int) -> None:
+        tx_id = list(self.facts)[-1 - which % len(self.facts)]
+        self._send(events.TokenReported(tx_id, IdToken(card), TokenInfo(status)))
+
+    @rule(evse=st.sampled_from((None, 1, 2, 9)), card=st.sampled_from(CARDS))
+    def remote_start(self, evse: int | None, card: str) -> None:
+        self._command(lambda ref: events.RemoteStart(ref, IdToken(card), remote_start_id=ref, evse=evse))
+
+    @precondition(lambda self: self.facts)
+    @rule(which=st.integers(0, 3))
+    def remote_stop(self, which: int) -> None:
+        tx_id = list(self.facts)[-1 - which % len(self.facts)]
+        self._command(lambda ref: events.RemoteStop(ref, tx_id))
+
+    @rule(evse=st.sampled_from((1, 2, 9)), stops=st.booleans())
+    def unlock(self, evse: int, stops: bool) -> None:
+        self._command(lambda ref: events.Unlock(ref, evse, stops_transaction=stops))
+
+    @rule(evse=st.sampled_from((0, 1, 2, 9)), connector=st.sampled_from((None, 1, 4)), operative=st.booleans())
+    def availability(self, evse: int, connector: int | None, operative: bool) -> None:
+        self._command(lambda ref: events.ChangeAvailability(ref, operative, evse, connector))
+
+    @rule(kind=reset_kinds, evse=st.sampled_from((0, 1, 2, 9)))
+    def reset(self, kind: ResetKind, evse: int) -> None:
+        self._command(lambda ref: events.Reset(ref, kind, evse))
+
+    @rule(
+        variable=st.sampled_from(("TxStartPoint", "TxStopPoint")),
+        value=st.sampled_from([p[0] for p in POINTS]),
+    )
+    def set_points(self, variable: str, value: str) -> None:
+        write = events.VariableWrite("TxCtrlr", variable, value)
+        self._command(lambda ref: events.SetVariables(ref, (write,)))
+
+    @rule(evse=st.sampled_from((None, 1, 9)))
+    def triggers(self, evse: int | None) -> None:
+        self._command(lambda ref: events.TriggerTransaction(ref, evse))
+        self._command(lambda ref: events.TriggerMeterValues(ref, evse))
+        self._command(lambda ref: events.TriggerStatus(ref, evse))
+        self._command(events.ClearCache)
+
+    @rule(failed=st.booleans())
+    def disk(self, failed: bool) -> None:
+        self.save_failed = failed
+        self._send(events.SaveFailed("disk full") if failed else events.Saved())
+
+    @rule(seconds=st.sampled_from((0.3, 1.0, 2.5, 11.0, 65.0, 400.0)))
+    def time(self, seconds: float) -> None:
+        end = self.mono + seconds
+        for _ in range(500):
+            due = self.station.next_deadline()
+            if due is None or due > end:
+                break
+            self.mono = max(self.mono, due)
+            self._take(self.station.advance(self._now()))
+        self.mono = max(self.mono, end)
+        late = [ref for ref, since in self.waiting.items() if self.mono - since > 2.0]
+        assert not late, "every command is answered within two seconds"
+
+    @rule()
+    def clock(self) -> None:
+        self._send(events.ClockStepped(3600.0))
+
+    @rule()
+    def power_fails(self) -> None:
+        self._send(PowerFailing())
+        assert not self.rows.get("tx"), "nothing is left open"
+
+    @rule(cut=st.booleans(), again=st.integers(0, 2))
+    def restart(self, cut: bool, again: int) -> None:
+        """From the saved rows alone; `again`: before anything could settle."""
+        if not cut:
+            self._send(events.ShutdownRequested())
+            assert not any(output.permit for output in self.outputs.values())
+        interrupted = dict(self.rows.get("tx", {}))
+        for _ in range(again + 1):
+            self._start(StopReason.POWER_LOSS)
+        settled = {row["tx_id"]: (row["ending"] or {}).get("reason", "PowerLoss") for row in interrupted.values()}
+        self.time(2.5)
+        for tx_id, reason in settled.items():
+            last = self.facts[tx_id][-1]
+            assert last.phase is TxPhase.ENDED, "what was open is closed"
+            assert last.stop_reason is StopReason(reason), "with the reason that was settled, or the cause of the cut"
+
+    # --- what must always hold ------------------------------------------------------------------------------------------
+
+    @invariant()
+    def permission_is_earned(self) -> None:
+        if not self.up:
+            return
+        view = self.station.view(self._now())
+        for info in INFOS:
+            output, seen = self.outputs[info.evse], view.evse(info.evse)
+            if output.pilot is PilotSignal.PWM:
+                assert seen.pilot in (PilotState.B, PilotState.C, PilotState.D)
+                assert seen.authorized
+                assert output.current_a >= info.min_a
+            if not output.permit:
+                continue
+            assert output.pilot is PilotSignal.PWM
+            assert seen.pilot is PilotState.C or (seen.pilot is PilotState.D and info.ventilated)
+            assert info.fixed_cable or self.locks[info.evse] is LockState.LOCKED
+            assert not any(faults.stops_energy(code) for code in seen.faults)
+            assert not self.save_failed
+            assert seen.token is not None
+            starts_with_energy = "EnergyTransfer" in self.model.members("TxCtrlr", "TxStartPoint")
+            assert seen.transaction is not None or starts_with_energy, "energy belongs to a transaction"
+
+    @invariant()
+    def one_transaction_per_evse(self) -> None:
+        for evse in EVSES:
+            running = [t for t, story in self.facts.items() if story[0].evse == evse and not _ended(story)]
+            assert len(running) <= 1
+            saved = self.rows.get("tx", {}).get(str(evse))
+            assert ([saved["tx_id"]] if saved else []) == running, "what is saved as open is what was told as open"
+            if saved:
+                assert saved["seq"] == len(self.facts[saved["tx_id"]])
+
+    @invariant()
+    def the_picture_is_sound(self) -> None:
+        if not self.up:
+            return
+        view = self.station.view(self._now())
+        for evse in view.evses:
+            assert evse.transaction is None or evse.transaction.energy_wh >= 0
+            assert evse.offered_a > 0 or evse.cause, "no current without a reason"
+
+
+def _ended(story: list[TxFact]) -> bool:
+    return story[-1].phase is TxPhase.ENDED
+
+
+TestAnyStation = AnyStation.TestCase
+TestAnyStation.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
