@@ -96,11 +96,11 @@ def _add_sim(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     sim = commands.add_parser(
         "sim",
         help="a simulated station with cars, in the terminal",
-        description="A simulated station with two EVSEs, a car, and an embedded CSMS; a first session plays by itself.",
+        description="Two EVSEs, a car and an embedded CSMS, or yours; a first session plays by itself.",
     )
     sim.add_argument("--ocpp", choices=VERSIONS, default="2.0.1", help="OCPP version (default: 2.0.1)")
     sim.add_argument("--csms", metavar="URL", help="your CSMS (ws:// or wss://, without the id); default: embedded")
-    sim.add_argument("--id", default="PILOT-1", help="identity of the station (default: PILOT-1)")
+    sim.add_argument("--id", default="PILOT-1", metavar="NAME", help="identity of the station (default: PILOT-1)")
     sim.add_argument(
         "--password-file", metavar="FILE", type=Path, help="file whose first line is the Basic auth password"
     )
@@ -115,7 +115,9 @@ def _add_sim(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     sim.add_argument(
         "--evses", type=int, choices=range(1, 9), default=2, metavar="N", help="EVSEs, 1 to 8 (default: 2)"
     )
-    sim.add_argument("--seed", default="1", help="the same seed gives the same ids and the same jitter (default: 1)")
+    sim.add_argument(
+        "--seed", default="1", metavar="TEXT", help="the same seed gives the same ids and the same jitter (default: 1)"
+    )
     sim.add_argument("--store", metavar="DIR", type=Path, help="keep the database there; default: a temporary one")
     sim.add_argument("--no-demo", dest="demo", action="store_false", help="do not play the first session")
     sim.add_argument("--plain", action="store_true", help="lines instead of a screen, for logs and pipes")
@@ -152,7 +154,7 @@ def _add_play(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     play.add_argument("scenario", nargs="?", help="a TOML file, or the name of a shipped scenario; none: list them")
     play.add_argument("--ocpp", choices=VERSIONS, help="only in this version (default: every one that it claims)")
-    play.add_argument("--seed", help="instead of the scenario's own")
+    play.add_argument("--seed", metavar="TEXT", help="instead of the scenario's own")
     play.add_argument("--plain", action="store_true", help="no colours, byte for byte the same for the same seed")
     play.set_defaults(handler=_play)
 
@@ -184,7 +186,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _add_check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     check = commands.add_parser("check", help="tell every mistake of a configuration at once")
-    check.add_argument("config", type=Path, metavar="FILE")
+    check.add_argument("config", type=Path, metavar="FILE", help="the station's TOML file")
     check.set_defaults(handler=_check)
 
 
@@ -194,13 +196,17 @@ def _check(arguments: argparse.Namespace) -> int:
     settings = firmware.load_settings(arguments.config)
     for warning in firmware.check(settings):
         print(f"warning: {warning}")
-    print(f"{arguments.config}: good, {len(settings.evse_numbers)} EVSEs, OCPP {' then '.join(settings.csms.versions)}")
+    count = len(settings.evse_numbers)
+    evses = "1 EVSE" if count == 1 else f"{count} EVSEs"
+    print(f"{arguments.config}: good, {evses}, OCPP {' then '.join(settings.csms.versions)}")
     return OK
 
 
 def _add_config(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     config = commands.add_parser("config", help="help with configuration files")
-    config.add_argument("what", choices=("example", "drivers"), help="example: print a commented file")
+    config.add_argument(
+        "what", choices=("example", "drivers"), help="example: print a commented file; drivers: their names"
+    )
     config.set_defaults(handler=_config)
 
 
@@ -223,8 +229,8 @@ def _add_store(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         description="queue: records that wait for the CSMS. dead: records given up, and why. recover: save what can be "
         "read of a damaged file into a new one; the damaged file is kept.",
     )
-    store.add_argument("what", choices=("queue", "dead", "recover"))
-    store.add_argument("database", type=Path, metavar="FILE")
+    store.add_argument("what", choices=("queue", "dead", "recover"), help="what to look at, or to do")
+    store.add_argument("database", type=Path, metavar="FILE", help="the station's database")
     store.set_defaults(handler=_store)
 
 

@@ -168,6 +168,7 @@ class StationApp:
         live.connect(self.model, self.gateway.view, self.clock.now)
         self._supervisor = Supervisor()
         self._dead = False
+        self._asked_reboot = False
 
     # --- building -------------------------------------------------------------------------------------------------------
 
@@ -301,6 +302,7 @@ class StationApp:
             self.gateway.submit(event)
 
     def _reboot(self, reason: str) -> None:
+        self._asked_reboot = True
         if not self.rebooting.done():
             log.info("restarting: %s", reason)
             self.rebooting.set_result(reason)
@@ -310,13 +312,14 @@ class StationApp:
 
     async def stop(self) -> None:
         """Forbid power, save, say good-bye. Running transactions stay saved and are closed at the next start."""
-        if not self.rebooting.done():
-            self._submit(ShutdownRequested())
-        else:
+        if self._asked_reboot:
             await self._drain()
+        else:
+            self._submit(ShutdownRequested())
         self.gateway.close()
         await self.client.stop()
         await self._shut_down()
+        await self.gateway.settled()
         self.store.close()
 
     async def _drain(self) -> None:

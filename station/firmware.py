@@ -10,29 +10,55 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hal.api import Board, OnHostLoss
+from hal.errors import HalError
 from hal.registry import claims, create_board, names
 from station import __version__
 from station.app import EvseSetup, StationApp, StationSetup, Surroundings, file_store
 from station.clock import Clock
-from station.config import Settings, load
+from station.config import BoardSettings, Settings, load
 from station.errors import ConfigError
 from station.runtime.supervise import Notifier
 
 log = logging.getLogger("station")
+
+SIMULATED = "sim"
 
 
 def load_settings(path: str | Path) -> Settings:
     """Read and check a configuration, drivers included. Raises ConfigError with every mistake."""
     settings = load(path, driver_check=create_board, claims=claims)
     problems = [
-        f"board[{position}].evses: names {len(board.evses)} EVSEs, but the board ({board.driver}) has {units}. "
-        f"Remedy: name {units}, one for each EVSE of the board in its order."
+        f"board[{position}].evses: {problem}"
         for position, board in enumerate(settings.boards, start=1)
-        if len(board.evses) > (units := len(create_board(board.driver, board.settings).units))
+        if (problem := _evses_problem(board)) is not None
     ]
     if problems:
         raise ConfigError(problems)
     return settings
+
+
+def _evses_problem(board: BoardSettings) -> str | None:
+    """Why the EVSEs that the file names are not those that the board has."""
+    try:
+        units = len(make_board(board).units)
+    except HalError as error:
+        return str(error)
+    if len(board.evses) <= units:
+        return None
+    return (
+        f"names {len(board.evses)} EVSEs, but the board ({board.driver}) has {units}. "
+        f"Remedy: name {units}, one for each EVSE of the board in its order."
+    )
+
+
+def make_board(board: BoardSettings) -> Board:
+    """The board, not yet opened. A simulated one has as many EVSEs as the file numbers, a real one those that it has.
+
+    Raises hal.errors.ConfigError.
+    """
+    if board.driver == SIMULATED:
+        return create_board(board.driver, {"evses": len(board.evses), **board.settings})
+    return create_board(board.driver, board.settings)
 
 
 def setup_of(settings: Settings) -> StationSetup:
@@ -80,7 +106,7 @@ def setup_of(settings: Settings) -> StationSetup:
 
 def boards_of(settings: Settings) -> Mapping[str, Board]:
     """The configured boards, not yet opened, by their place in the file."""
-    return {str(index): create_board(board.driver, board.settings) for index, board in enumerate(settings.boards)}
+    return {str(index): make_board(board) for index, board in enumerate(settings.boards)}
 
 
 def run(settings: Settings) -> None:

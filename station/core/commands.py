@@ -25,10 +25,16 @@ from station.core.state import Authorization, AuthState, EvseState, Turn
 from station.core.types import ConnectorState, Verdict
 
 ACCEPTED = Verdict("Accepted")
+# What these change must outlive a restart. While nothing can be saved they are refused whole: a command that was answered
+# with Rejected must not take effect when the disk works again.
+_MUST_BE_SAVED = (ChangeAvailability, ClearCache, Reset, SetVariables)
 
 
 def obey(turn: Turn, command: Command) -> None:
     """Carry out a command; exactly one Reply follows, in this turn or (Unlock) a little later."""
+    if turn.state.save_failed and isinstance(command, _MUST_BE_SAVED):
+        reply(turn, command.ref, _CANNOT_SAVE)
+        return
     match command:
         case RemoteStart():
             remote_start(turn, command)
@@ -56,6 +62,9 @@ def obey(turn: Turn, command: Command) -> None:
 
 def rejected(reason: str, info: str | None = None) -> Verdict:
     return Verdict("Rejected", reason, info)
+
+
+_CANNOT_SAVE = rejected("InternalError", "the station cannot save")
 
 
 def reply(turn: Turn, ref: int, verdict: Verdict) -> None:
@@ -89,7 +98,7 @@ def remote_start(turn: Turn, command: RemoteStart) -> None:
 def _station_refusal(turn: Turn) -> Verdict | None:
     state = turn.state
     if state.save_failed:
-        return rejected("InternalError", "the station cannot save")
+        return _CANNOT_SAVE
     if state.reset is not None or state.stopping:
         return rejected("Unspecified", "the station is about to restart")
     return None

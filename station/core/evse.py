@@ -17,8 +17,8 @@ from station.core.effects import ConnectorNotice, Indicate, Notice, Output
 from station.core.state import AuthState, EvseState, Shown, Turn
 from station.core.types import ChargingState, ConnectorPhase, ConnectorState, TxPoint
 
-# How long the bolt may take to confirm before it counts as failed.
-LOCK_WAIT_S = 5.0
+# How long the bolt may take to confirm before it counts as failed; saving comes before moving it, and a disk may be slow.
+LOCK_WAIT_S = 15.0
 
 
 def tx_points(turn: Turn, variable: str) -> frozenset[TxPoint]:
@@ -134,8 +134,10 @@ def _locked(evse: EvseState, *, ready: bool) -> bool:
     if evse.info.fixed_cable or not evse.info.has_lock:
         return False
     tx = evse.open_tx
-    suspended = tx is not None and evse.authorized and tx.was_connected  # E10: stays locked until the id is presented
-    return ready or suspended or evse.lock_holder is not None or evse.relay_closed
+    # E10.FR.01: stays locked until the id is presented; but a plug that cannot be locked is given back.
+    suspended = tx is not None and evse.authorized and tx.was_connected and not evse.jammed_locking
+    checking = evse.auth is not None and not evse.auth.holds and evse.lock is LockState.LOCKED
+    return ready or suspended or checking or evse.lock_holder is not None or evse.relay_closed
 
 
 def _cause_of_none(turn: Turn, evse: EvseState) -> str:

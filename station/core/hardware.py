@@ -147,7 +147,8 @@ def _lock(turn: Turn, evse: EvseState, lock: LockState) -> None:
     evse.lock = lock
     failed = FaultCode.CONNECTOR_LOCK_FAILURE in evse.faults
     if lock is LockState.JAMMED:
-        lock_failed(turn, evse, "the lock is jammed")
+        evse.jammed_locking = evse.output is not None and evse.output.locked
+        _lock_failed(turn, evse, "the lock is jammed")
     elif lock is LockState.LOCKED and failed:
         set_fault(turn, evse, FaultCode.CONNECTOR_LOCK_FAILURE, active=False)
     elif lock is LockState.UNLOCKED:
@@ -156,9 +157,13 @@ def _lock(turn: Turn, evse: EvseState, lock: LockState) -> None:
     session.settle(turn, evse)
 
 
-def lock_failed(turn: Turn, evse: EvseState, info: str) -> None:
-    """G05.FR.01: no charging. What failed on its way in is not tried again before the vehicle was unplugged."""
-    evse.jammed_locking = evse.output is not None and evse.output.locked
+def lock_silent(turn: Turn, evse: EvseState) -> None:
+    """The bolt did not confirm in time. It goes on being asked for: late is better than never."""
+    _lock_failed(turn, evse, "the lock does not answer")
+
+
+def _lock_failed(turn: Turn, evse: EvseState, info: str) -> None:
+    """G05.FR.01: no charging. What jammed on its way in is not tried again before the vehicle was unplugged."""
     unlocking.done(turn, evse, unlocked=False)
     set_fault(turn, evse, FaultCode.CONNECTOR_LOCK_FAILURE, active=True, info=info)
 

@@ -244,7 +244,7 @@ def _fire_evse(turn: Turn, kind: str, evse: EvseState) -> None:
         case "unlock":
             unlocking.done(turn, evse, unlocked=False)
         case "lock":
-            hardware.lock_failed(turn, evse, "the lock does not answer")
+            hardware.lock_silent(turn, evse)
         case "retry":
             metering.read(turn, evse)
         case "sample" | "collect" | "poll":

@@ -21,14 +21,16 @@ def unlock(turn: Turn, command: Unlock) -> None:
     if evse is None or not 1 <= command.connector <= len(evse.connectors):
         turn.emit(Reply(command.ref, Verdict("UnknownConnector", "UnknownConnectorId")))  # F05.FR.03
         return
-    if evse.authorized and evse.open_tx is not None:
-        if not command.stops_transaction:
-            turn.emit(Reply(command.ref, Verdict("OngoingAuthorizedTransaction")))  # F05.FR.02
-            return
-        permission.deauthorize(turn, evse, Trigger.UNLOCK_COMMAND, StopReason.UNLOCK_COMMAND)
+    in_use = evse.authorized and evse.open_tx is not None
+    if in_use and not command.stops_transaction:
+        turn.emit(Reply(command.ref, Verdict("OngoingAuthorizedTransaction")))  # F05.FR.02
+        return
     if not evse.info.has_lock or evse.info.fixed_cable:
+        # TC_018_2: what cannot be done has no effect, a transaction goes on.
         turn.emit(Reply(command.ref, Verdict("UnlockFailed", "NotEnabled", "this connector has no lock")))
         return
+    if in_use:
+        permission.deauthorize(turn, evse, Trigger.UNLOCK_COMMAND, StopReason.UNLOCK_COMMAND)
     if evse.unlock_ref is not None:
         turn.emit(Reply(evse.unlock_ref, Verdict("UnlockFailed", "Unspecified", "asked again")))
         evse.unlock_ref = None

@@ -110,7 +110,7 @@ class Conversation:
     def _choose(self, now: Now) -> Outgoing | None:
         registration = self._owner.registration
         if registration.boot_due(now):
-            boot = self.dialect.boot(self._owner.boot_reason)
+            boot = self.dialect.boot(registration.boot_reason(self._owner.boot_reason))
             registration.boot_sent()
             return Outgoing(Kind.BOOT, boot)
         if not registration.may_call():

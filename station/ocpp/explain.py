@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from math import isfinite
 from typing import Any, Literal
 
@@ -128,6 +127,8 @@ def _numeric(node: dict[str, Any], value: float, path: str) -> Iterator[Problem]
 
 
 def _is_multiple(value: float, step: float) -> bool:
+    from decimal import Decimal  # rarely needed, and 7 ms to import
+
     return (Decimal(repr(value)) / Decimal(repr(step))).as_integer_ratio()[1] == 1
 
 

@@ -116,6 +116,10 @@ class Registration:
             return False
         return self._retry_at is None or now.mono >= self._retry_at
 
+    def boot_reason(self, reason: str) -> str:
+        """Reason of the next BootNotification: `reason` (why we started), unless the CSMS triggers it."""
+        return "Triggered" if self._boot_asked else reason
+
     def boot_sent(self) -> None:
         self._in_flight = True
         self._boot_asked = False

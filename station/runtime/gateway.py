@@ -12,6 +12,7 @@ kept and tried again, in order, until the cause is gone. The core is told, so th
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -116,6 +117,7 @@ class Gateway:
         self._timer_at: float | None = None
         self._retry: TimerHandle | None = None
         self._listeners: list[Listener] = []
+        self._settled: asyncio.Future[None] | None = None
         self._closed = False
 
     # --- GatewayPort ----------------------------------------------------------------------------------------------------
@@ -178,6 +180,12 @@ class Gateway:
             if timer is not None:
                 timer.cancel()
         self._timer = self._retry = None
+
+    async def settled(self) -> None:
+        """Wait until everything handled so far is saved, or the disk has refused it: then the store may be closed."""
+        while self._committing:
+            self._settled = asyncio.get_running_loop().create_future()
+            await self._settled
 
     @property
     def unsaved(self) -> int:
@@ -284,6 +292,8 @@ class Gateway:
 
     def _settle_commit(self, error: StoreError | None) -> None:
         batches, self._committing = self._committing, []
+        if self._settled is not None and not self._settled.done():
+            self._settled.set_result(None)  # whoever waits looks again, after what follows here
         if error is not None:
             self._keep(error)
             return

@@ -234,7 +234,7 @@ class Lab:
 
     async def _keep(self, app: StationApp) -> None:
         """A reboot that the station asked for."""
-        await app.rebooting
+        await asyncio.shield(app.rebooting)  # cancelling us must not look like a reboot
         await app.stop()
         self.app = self._keeper = None
         await self._boot()

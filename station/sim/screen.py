@@ -20,6 +20,7 @@ from station.sim.lab import Lab
 
 FRAMES_KEPT = 500
 WIDE = 100  # columns from which the conversation stands beside the EVSEs
+LEFT_LEAST, LEFT_MOST = 42, 52
 PANEL_LINES = 7  # of an EVSE without faults
 BRIEF_LINES = 3
 TALK_LEAST = 6
@@ -84,12 +85,12 @@ class Screen:
         beside = width >= WIDE
         evses, evse_lines = self._evses(room if beside else room - TALK_LEAST)
         talk_lines = room if beside else max(TALK_LEAST, room - evse_lines)
-        left = Layout(evses, ratio=4) if beside else Layout(evses, size=evse_lines)
+        left = Layout(evses, size=max(LEFT_LEAST, min(LEFT_MOST, width * 2 // 5)) if beside else evse_lines)
         layout = Layout()
         layout.split_column(
             Layout(self._header(), size=1), Layout(name="middle", size=room), Layout(footer, size=footer_lines)
         )
-        right = Layout(self._talk(talk_lines - 2), ratio=7)
+        right = Layout(self._talk(talk_lines - 2))
         if beside:
             layout["middle"].split_row(left, right)
         else:

@@ -62,8 +62,13 @@ def run_sim(options: SimOptions) -> int:
     # Both views say in their own words why there is no connection.
     logging.getLogger("station.link").setLevel(logging.ERROR)
     show = _with_screen if screen else _with_lines
+
+    async def work(lab: Lab) -> None:
+        with _signals() as ended:
+            await show(lab, options, ended)
+
     with contextlib.suppress(KeyboardInterrupt):
-        run_lab(settings, lambda lab: show(lab, options), start_wall=Clock().now().wall)
+        run_lab(settings, work, start_wall=Clock().now().wall)
     return 0
 
 
@@ -184,15 +189,26 @@ def place(lab: Lab) -> str:
     return f"{scheme}://{rest.partition('/')[0].partition('?')[0]}"
 
 
+@contextlib.contextmanager
+def _signals() -> Iterator[asyncio.Future[None]]:
+    """A future that is done as soon as somebody wants us to end. Ctrl-C is asyncio's own business: it cancels."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    for number in numbers:
+        loop.add_signal_handler(number, _done, ended)
+    try:
+        yield ended
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
 async def _until_over(
     lab: Lab, options: SimOptions, over: set[asyncio.Future[None]], *work: Coroutine[Any, Any, None]
 ) -> None:
-    """Run `work` until the time is up, somebody ends us, or one of `over` is done. Raises what a work raises."""
-    loop = asyncio.get_running_loop()
-    ended: asyncio.Future[None] = loop.create_future()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, _done, ended)
-    endings = {ended, *over}
+    """Run `work` until the time is up or one of `over` is done. Raises what a work raises."""
+    endings = set(over)
     tasks = {asyncio.ensure_future(each) for each in work}
     duration = MAX_SPEED_DAY_S if options.speed is None else None
     duration = options.duration_s if options.duration_s is not None else duration
@@ -210,8 +226,6 @@ async def _until_over(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            loop.remove_signal_handler(number)
 
 
 def _done(future: asyncio.Future[None]) -> None:
@@ -237,10 +251,14 @@ class Lines:
         except BrokenPipeError:
             # What is still buffered must have somewhere to go when the program ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            self.gone.set_result(None)
+            self.end()
+
+    def end(self) -> None:
+        """Say nothing more."""
+        _done(self.gone)
 
 
-async def _with_lines(lab: Lab, options: SimOptions) -> None:
+async def _with_lines(lab: Lab, options: SimOptions, ended: asyncio.Future[None]) -> None:
     conversation = Conversation()
     tally = Tally(lab)
     lines = Lines()
@@ -260,9 +278,10 @@ async def _with_lines(lab: Lab, options: SimOptions) -> None:
     if options.demo:
         work.append(_demo(lab, options).run())
     try:
-        await _until_over(lab, options, {lines.gone}, *work)
+        await _until_over(lab, options, {ended, lines.gone}, *work)
     finally:
         lines.say(lab.clock.now().wall, str(tally))
+        lines.end()
 
 
 async def _status_lines(lab: Lab, lines: Lines) -> None:
@@ -353,7 +372,7 @@ def _logs_in(screen: Any) -> Iterator[None]:
                 root.handle(record)
 
 
-async def _with_screen(lab: Lab, options: SimOptions) -> None:
+async def _with_screen(lab: Lab, options: SimOptions, ended: asyncio.Future[None]) -> None:
     try:
         from rich.live import Live
 
@@ -371,7 +390,7 @@ async def _with_screen(lab: Lab, options: SimOptions) -> None:
     try:
         with _logs_in(screen):
             with Live(screen, screen=True, auto_refresh=False) as live, _redraw(live.refresh), keyboard(keys.press):
-                await _until_over(lab, options, {keys.quit}, *work)
+                await _until_over(lab, options, {ended, keys.quit}, *work)
             await keys.close()
     finally:
         sys.stdout.write(f"{tally}\n")

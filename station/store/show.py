@@ -2,31 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import orjson
 
+from hal.api import TokenKind
 from station.clock import Clock, iso
 from station.store.offline import read_dead_letters, read_queue
 from station.store.recover import recover
 
+MASK = "***"
+_KEY_CODE = TokenKind.KEY_CODE.value
+
 
 def queue(path: Path) -> str:
     """Records that wait for delivery, oldest first. Raises StoreError."""
-    return "".join(orjson.dumps(asdict(record)).decode() + "\n" for record in read_queue(path))
+    return "".join(_line(asdict(record)) for record in read_queue(path))
 
 
 def dead(path: Path) -> str:
     """Dead letters with the reason and the time. Raises StoreError."""
-    lines = ({**asdict(letter), "at": iso(letter.at)} for letter in read_dead_letters(path))
-    return "".join(orjson.dumps(line).decode() + "\n" for line in lines)
+    return "".join(_line({**asdict(letter), "at": iso(letter.at)}) for letter in read_dead_letters(path))
 
 
 def recovered(path: Path) -> str:
     """Salvage a damaged database; says what came of it. Raises StoreError."""
     return f"{recover(path, Clock().now().wall)}\n"
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    """JSON without PINs (C04): 1.6 does not say what kind an idTag is, but the fact behind it does."""
+    return orjson.dumps(_masked(record, frozenset(_pins(record)))).decode() + "\n"
+
+
+def _pins(value: Any) -> Iterator[str]:
+    """PINs in facts (`[value, kind]`) and in 2.x payloads (`idToken` beside `type`)."""
+    match value:
+        case {"idToken": str(pin), "type": str(kind)} if kind == _KEY_CODE:
+            yield pin
+        case [str(pin), str(kind)] if kind == _KEY_CODE:
+            yield pin
+        case Mapping():
+            for inner in value.values():
+                yield from _pins(inner)
+        case list() | tuple():
+            for inner in value:
+                yield from _pins(inner)
+
+
+def _masked(value: Any, pins: frozenset[str]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _masked(inner, pins) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked(inner, pins) for inner in value]
+    return MASK if isinstance(value, str) and value in pins else value
 
 
 MAKERS: Mapping[str, Callable[[Path], str]] = {"queue": queue, "dead": dead, "recover": recovered}

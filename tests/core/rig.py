@@ -43,9 +43,11 @@ class Rig:
         register_wh: float = 1000.0,
         boot: int = 1,
         info: Callable[[int], EvseInfo] = EvseInfo,
+        meter: str = "works",
     ) -> None:
         self.mono = 100.0
         self.boot = boot
+        self.info = info
         self.infos = tuple(info(n) for n in range(1, evses + 1))
         self.model = DeviceModel(standard_definitions(self.infos, overrides or {}))
         self.count = 0
@@ -60,7 +62,7 @@ class Rig:
         self.power_w = 3600.0
         self.answers: Callable[[IdToken], TokenInfo | None] = lambda _token: ACCEPTED
         self.obeys = True
-        self.meter_works = True
+        self.meter = meter  # works, fails, or says nothing
         self.lock_works = True
         self.closed: dict[int, bool] = dict.fromkeys(self.register, False)
         self.locked: dict[int, bool] = dict.fromkeys(self.register, False)
@@ -126,7 +128,7 @@ class Rig:
                     self.replies[ref] = verdict
                 case Reboot(reason=reason):
                     self.reboots.append(reason)
-                case ReadMeter(evse=evse):
+                case ReadMeter(evse=evse) if self.meter != "silent":
                     follow.append(self._reading(evse))
                 case Ask(ask=ask, token=token):
                     info = self.answers(token)
@@ -154,7 +156,7 @@ class Rig:
         return events
 
     def _reading(self, evse: int) -> Event:
-        if not self.meter_works:
+        if self.meter == "fails":
             return MeterFailed(evse, "no answer")
         return MeterRead(evse, MeterReading(self.register[evse], power_w=self.power_w if self.closed[evse] else 0.0))
 
@@ -208,7 +210,7 @@ class Rig:
     def asked(self) -> list[IdToken]:
         return [e.token for e in self.effects if isinstance(e, Ask)]
 
-    def reboot(self, cause: StopReason = StopReason.POWER_LOSS, online: bool = True) -> Rig:
+    def reboot(self, cause: StopReason = StopReason.POWER_LOSS, online: bool = True, meter: str = "works") -> Rig:
         """The station after a power cut now: only the saved rows and the meter's own register survive."""
         new = Rig.__new__(Rig)
         Rig.__init__(
@@ -219,5 +221,7 @@ class Rig:
             online=online,
             boot=self.boot + 1,
             register_wh=self.register[1],
+            info=self.info,
+            meter=meter,
         )
         return new

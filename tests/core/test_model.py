@@ -223,8 +223,8 @@ class AnyStation(RuleBasedStateMachine):
 
     # --- a session that goes well, so that the rest has something to disturb --------------------------------------------
 
-    @rule(evse=evse_numbers, card=st.sampled_from(CARDS))
-    def charge(self, evse: int, card: str) -> None:
+    @rule(evse=evse_numbers, card=st.sampled_from(CARDS), ends_in=st.sampled_from("CCCD"))
+    def charge(self, evse: int, card: str, ends_in: str) -> None:
         self.faults_clear()
         self.bay(evse, True)
         self.cable(evse, 32.0)
@@ -233,7 +233,7 @@ class AnyStation(RuleBasedStateMachine):
         while self.asks:
             self._send(events.Answered(self.asks.pop().ask, TokenInfo(AuthStatus.ACCEPTED)))
         self.obey(evse)
-        self.pilot(evse, "C")
+        self.pilot(evse, ends_in)
         self.obey(evse)
 
     # --- people, CSMS, time ---------------------------------------------------------------------------------------------
@@ -333,8 +333,8 @@ class AnyStation(RuleBasedStateMachine):
             self._send(events.ShutdownRequested())
             assert not any(output.permit for output in self.outputs.values())
         interrupted = dict(self.rows.get("tx", {}))
-        for _ in range(again + 1):
-            self._start(StopReason.POWER_LOSS)
+        for cause in (StopReason.POWER_LOSS, StopReason.REBOOT, StopReason.REBOOT)[: again + 1]:
+            self._start(cause)
         settled = {row["tx_id"]: (row["ending"] or {}).get("reason", "PowerLoss") for row in interrupted.values()}
         self.time(2.5)
         for tx_id, reason in settled.items():

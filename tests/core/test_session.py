@@ -62,7 +62,7 @@ def test_the_end_never_waits_long(silent: str) -> None:
     rig.charge()
     rig.wait(10)
     rig.obeys = False
-    rig.meter_works = silent != "meter"
+    rig.meter = "silent" if silent == "meter" else "works"
     rig.swipe()
     rig.wait(session.OPEN_WAIT_S + session.FINAL_READING_WAIT_S + 0.1)
     assert rig.last.phase is TxPhase.ENDED

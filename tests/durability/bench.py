@@ -16,6 +16,7 @@ from typing import Any
 
 from hal.sim.car import Car
 from hal.sim.car_settings import CarSettings
+from station.app import Surroundings
 from station.core.facts import TxFact, from_json
 from station.errors import StoreError
 from station.sim.csms import SeenFrame, SeenStation
@@ -116,13 +117,17 @@ class WatchedStore:
 
 
 class Bench(Lab):
-    """A lab that notes its commits. `around`: what to put between the station and its database."""
+    """A lab that notes its commits. `around`: what to put between the station and its database.
+
+    clock_error_s: by how much the station's own clock is wrong from the next start on; nobody else's is.
+    """
 
     def __init__(
         self, settings: LabSettings, *, power: PowerCut | None = None, around: Around = lambda store: store
     ) -> None:
         super().__init__(settings)
         self.commits: list[Commit] = []
+        self.clock_error_s = 0.0
         self._power = power
         self._around_store = around
 
@@ -132,6 +137,10 @@ class Bench(Lab):
 
     def _open_store(self) -> StorePort:
         return WatchedStore(self._around_store(self._open_file()), self._watch)
+
+    def _around(self) -> Surroundings:
+        error_s = self.clock_error_s
+        return replace(super()._around(), wall=lambda: self._wall() + error_s)
 
     def _open_file(self) -> StorePort:
         # Not what the lab does: here it must be durable, whatever a lab may save itself.
@@ -177,15 +186,19 @@ class Bench(Lab):
                 point.note(frame.action, frame.payload)
 
 
-def record(folder: Path, settings: LabSettings, play: Play, *, around: Around = lambda store: store) -> Recording:
-    """Play a session from an empty disk in `folder` to its end."""
+def record(
+    folder: Path, settings: LabSettings, play: Play, *, latency_s: float = 0.0, around: Around = lambda store: store
+) -> Recording:
+    """Play a session from an empty disk in `folder` to its end. latency_s: of the network, each way."""
     folder.mkdir(parents=True)
     settings = replace(settings, folder=folder.resolve(), csms_fast=True)
     power = PowerCut(folder)
     recording = Recording(settings, power)
 
     async def run() -> None:
-        async with Bench(settings, power=power, around=around) as bench:
+        bench = Bench(settings, power=power, around=around)
+        bench.network.latency_s = latency_s
+        async with bench:
             await play(bench)
             assert bench.csms is not None
             recording.registers = bench.board.state()

@@ -79,9 +79,12 @@ async def drive(app: StationApp, sim: SimBoard, scheduler: ScaledScheduler, evse
 
 
 async def tell_when_delivered(app: StationApp) -> None:
-    """Says so when the CSMS has everything."""
-    while not (app.client.online and not len(app.client.records) and not app.view().evses[0].transaction):
+    """Says so when the CSMS has everything. What is on its way to the disk is not seen, so it must stay so for a while."""
+    quiet = 0
+    while quiet < 25:
         await asyncio.sleep(0.02)
+        running = any(evse.transaction is not None for evse in app.view().evses)
+        quiet = quiet + 1 if app.client.online and not running and not len(app.client.records) else 0
     print("delivered", flush=True)
 
 
@@ -98,7 +101,7 @@ async def main(folder: Path, url: str, version: str, mode: str) -> None:
     setup = StationSetup(
         "KILL-1", url, (version,), (EvseSetup(1, "sim", 1), EvseSetup(2, "sim", 2)), variables=variables
     )
-    loop_wall = Surroundings(
+    around = Surroundings(
         boards=lambda: boards,
         open_store=file_store(folder / "station.db", lambda: 0.0),
         scheduler=scheduler,
@@ -108,7 +111,7 @@ async def main(folder: Path, url: str, version: str, mode: str) -> None:
     )
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    app = StationApp(setup, loop_wall)
+    app = StationApp(setup, around)
     await app.start()
     print("up", flush=True)
     if mode == "work":

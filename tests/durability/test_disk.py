@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -23,7 +24,7 @@ from station.sim.csms import Refusal, SeenFrame
 from station.sim.lab import KNOWN_TOKENS, LabSettings
 from station.sim.loop import run as run_virtual
 from station.store.migrate import load
-from station.store.ops import StorePort
+from station.store.ops import PutRow, StorePort
 from station.store.sqlite import SqliteStore
 from tests.durability import law5
 from tests.durability.bench import Bench
@@ -256,6 +257,7 @@ COMMANDS: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("ClearCache", {}),
         ("TriggerMessage", {"requestedMessage": "StatusNotification"}),
         ("UnlockConnector", {"connectorId": 2}),
+        ("Reset", {"type": "Soft"}),
     ],
     "2.0.1": [
         (
@@ -282,15 +284,15 @@ COMMANDS: dict[str, list[tuple[str, dict[str, Any]]]] = {
         ("ClearCache", {}),
         ("TriggerMessage", {"requestedMessage": "StatusNotification"}),
         ("UnlockConnector", {"evseId": 2, "connectorId": 1}),
+        ("Reset", {"type": "Immediate"}),
     ],
 }
-CHANGES = {"RemoteStartTransaction", "RequestStartTransaction", "ChangeAvailability"}
-ACCEPTED = {"Accepted", "Scheduled"}
+CHANGES = {"RemoteStartTransaction", "RequestStartTransaction", "ChangeAvailability", "ChangeConfiguration", "Reset"}
 
 
 def refused(answer: Any) -> bool:
     """Not carried out, and said so."""
-    return isinstance(answer, Refusal) or answer.get("status") not in ACCEPTED
+    return isinstance(answer, Refusal) or answer["status"] == "Rejected"
 
 
 @pytest.mark.parametrize("fault", [full, broken])
@@ -361,12 +363,17 @@ async def answers_commands(bench: Bench, version: str) -> None:
         answer = await bench.csms.call(bench.settings.identity, action, payload, timeout=2.0)
         if action in CHANGES:
             assert refused(answer), f"{action}: {answer}"
+        if action == "SetVariables":
+            assert not isinstance(answer, Refusal)
+            assert [item["attributeStatus"] for item in answer["setVariableResult"]] == ["Rejected"]
     assert not bench.view().evse(2).permit
 
 
 async def recovers(bench: Bench) -> None:
-    """Everything is told, and the next driver is served."""
+    """Everything is told, what was refused did not happen after all, and the next driver is served."""
     assert not bench.view().save_failed
+    assert bench.running.model.integer("SampledDataCtrlr", "TxUpdatedInterval") == 60
+    assert bench.view().evse(2).operative
     assert not bench.running.store.records()
     for evse in (1, 2):
         bench.unplug(evse)
@@ -380,3 +387,139 @@ async def recovers(bench: Bench) -> None:
     await asyncio.sleep(5)
     bench.unplug(1)
     await asyncio.sleep(5)
+
+
+def test_power_fails_while_the_disk_does(tmp_path: Path) -> None:
+    """What could not be saved was not told either; what was saved is closed at the next start."""
+    settings = LabSettings(folder=tmp_path.resolve(), variables=VARIABLES)
+
+    async def session(power: PowerCut) -> Bench:
+        async with Bench(settings, power=power) as bench:
+            await begin(bench)
+            power.fault = full
+            await fails(bench)
+            bench.unplug(2)
+            await bench.power_cut()
+            power.fault = None
+            await asyncio.sleep(30)
+            await bench.power_on()
+            await asyncio.sleep(30)
+            assert not bench.running.store.records()
+            bench.unplug(1)
+            await asyncio.sleep(10)
+            return bench
+
+    with PowerCut(tmp_path) as power:
+        bench = run_virtual(session(power))
+    check_all_told(bench, ["PowerLoss", "EVDisconnected"])
+
+
+def check_all_told(bench: Bench, ends: list[str]) -> None:
+    """Everything saved was told in order, the energy is whole, and EVSE 1's transactions ended like this."""
+    assert bench.csms is not None
+    assert bench.csms.station(bench.settings.identity).complaints == []
+    frames = list(bench.csms.journal.frames)
+    law5.ids_never_repeat(frames)
+    told = law5.told_201(frames, 1)
+    law5.everything_told([fact for commit in bench.commits for fact in commit.facts], told, "2.0.1")
+    assert [tx.ends[0] for tx in told.values() if tx.evse == 1] == ends
+    registers = {int(n): row["energy_import_wh"] for n, row in bench.board.state().items()}
+    law5.energy_is_whole(told.values(), {1: 0.0, 2: 0.0}, registers, 0.051)
+
+
+# --- a disk that really is full -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Two megabytes of their own. Only root may mount; `PowerCut.fault` shows the same to everybody else."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    if mount is None or os.geteuid() != 0:
+        pytest.skip("only root can mount a small disk")
+    mounted = subprocess.run([mount, "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], check=False)
+    if mounted.returncode != 0:
+        pytest.skip("this system lets nobody mount")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(folder: Path) -> Path:
+    """Take every byte that is left."""
+    file = folder / "somebody-elses.log"
+    with contextlib.suppress(OSError), file.open("wb", buffering=0) as stream:
+        while True:
+            stream.write(bytes(4096))
+    return file
+
+
+def test_a_full_disk_and_a_restart_upon_it(small_disk: Path) -> None:
+    """The reserve lets the station start, close what was open, and tell it, though nobody has cleaned up yet."""
+    settings = LabSettings(folder=small_disk, variables=VARIABLES)
+
+    async def session() -> Bench:
+        async with Bench(settings) as bench:
+            await begin(bench)
+            log = fill(small_disk)
+            await fails(bench)
+            bench.unplug(2)
+            await bench.power_cut()
+            assert (small_disk / "station.db.reserve").exists()
+            await asyncio.sleep(30)
+            await bench.power_on()
+            await asyncio.sleep(60)
+            assert not (small_disk / "station.db.reserve").exists()
+            assert not bench.view().save_failed
+            assert not bench.running.store.records()
+            log.unlink()
+            bench.unplug(1)
+            await asyncio.sleep(10)
+            return bench
+
+    check_all_told(run_virtual(session()), ["PowerLoss", "EVDisconnected"])
+
+
+@pytest.mark.parametrize("fault", [full, broken])
+def test_stopped_while_the_disk_fails(fault: Callable[[str, str], int], tmp_path: Path) -> None:
+    """It ends, in time, and the next start finds everything that was ever saved."""
+    settings = LabSettings(folder=tmp_path.resolve(), variables=VARIABLES)
+
+    async def session(power: PowerCut) -> Bench:
+        async with Bench(settings, power=power) as bench:
+            await begin(bench)
+            power.fault = fault
+            await fails(bench)
+            bench.unplug(2)
+            async with asyncio.timeout(20):
+                await bench.running.stop()
+            bench.app = None
+            power.fault = None
+            await bench._boot()
+            await asyncio.sleep(30)
+            bench.unplug(1)
+            await asyncio.sleep(10)
+            return bench
+
+    with PowerCut(tmp_path) as power:
+        bench = run_virtual(session(power))
+    assert bench.csms is not None
+    frames = list(bench.csms.journal.frames)
+    law5.ids_never_repeat(frames)
+    told = law5.told_201(frames, 1)
+    first = next(iter(told.values()))
+    assert first.ends[0] in ("Reboot", "Other"), "a sync that failed may have been one after all"
+    law5.everything_told([fact for commit in bench.commits for fact in commit.facts], told, "2.0.1")
+
+
+async def test_a_tool_that_wants_the_database_of_a_running_station(database: Path) -> None:
+    """It is turned away, and the station never notices."""
+    store = make_app(database).store
+    tool = sqlite3.connect(database, timeout=0.0, isolation_level=None)
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        tool.execute("BEGIN IMMEDIATE")
+    tool.close()
+    saved: asyncio.Future[StoreError | None] = asyncio.get_running_loop().create_future()
+    store.commit([PutRow("after", "all", {})], saved.set_result)
+    assert await saved is None
+    store.close()

@@ -1,6 +1,7 @@
 """LAW 5: the power is cut at every sync of a session, and the station starts again from what the disk then holds.
 
-`PILOTWIRE_CUTS=N` tries N random states of the disk at every cut, besides "nothing of the last commit" and "all of it".
+At every cut the disk has nothing of the last commit, all of it, and at some cuts a random part of it; `PILOTWIRE_CUTS=N`
+tries N random parts at every cut.
 """
 
 from __future__ import annotations
@@ -10,22 +11,35 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from station.clock import iso, parse_iso
 from station.core.facts import TxFact
 from station.core.types import StopReason, TxPhase
 from station.errors import StoreError
 from station.sim.lab import KNOWN_TOKENS, Lab, LabSettings
+from station.sim.loop import run as run_virtual
 from station.store.ops import Op, PutContext, PutRow, StorePort
 from station.store.sqlite import SqliteStore
 from tests.durability import law5
-from tests.durability.bench import Aftermath, Around, Commit, Recording, WatchedStore, moment_of, record, resume, saved
+from tests.durability.bench import (
+    Aftermath,
+    Around,
+    Bench,
+    Commit,
+    Recording,
+    WatchedStore,
+    moment_of,
+    record,
+    resume,
+    saved,
+)
 
-RANDOM_STATES = int(os.environ.get("PILOTWIRE_CUTS", "1"))
+RANDOM_STATES = os.environ.get("PILOTWIRE_CUTS")
 INITIAL_WH = 1_234.0
 STRANGER = "ABCDEF01"
 
@@ -133,7 +147,7 @@ async def cut_before(lab: Lab) -> None:
     lab.swipe()
     lab.swipe(KNOWN_TOKENS[1], evse=2)
     await asyncio.sleep(310)
-    await lab.power_cut(warning=lab.settings.seed == "warned")
+    await lab.power_cut()
     await asyncio.sleep(20)
     await lab.power_on()
     await asyncio.sleep(20)
@@ -143,6 +157,23 @@ async def cut_before(lab: Lab) -> None:
     await asyncio.sleep(5)
     lab.unplug(1)
     lab.unplug(2)
+    await asyncio.sleep(5)
+
+
+async def warned(lab: Lab) -> None:
+    """The board has a capacitor: the end is written down in the last milliseconds, or not quite.
+
+    No reading is waited for then, so what flowed since the last look at the meter is missing from the last register.
+    """
+    lab.plug(1)
+    await asyncio.sleep(2)
+    lab.swipe()
+    await asyncio.sleep(310)
+    await lab.power_cut(warning=True)
+    await asyncio.sleep(20)
+    await lab.power_on()
+    await asyncio.sleep(20)
+    lab.unplug(1)
     await asyncio.sleep(5)
 
 
@@ -185,20 +216,26 @@ async def refused_afterwards(lab: Lab) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """play; losses: connections that it loses by itself; ends: the reasons of its transactions when nobody cuts."""
+    """play; losses: connections that it loses by itself; ends: the reasons of its transactions when nobody cuts.
+
+    latency_s: of the network; with some, cuts strike while a message is on its way. unread_wh: energy that may go untold.
+    """
 
     play: Callable[[Lab], Coroutine[Any, Any, None]]
     ends: tuple[StopReason, ...]
     losses: int = 0
+    latency_s: float = 0.0
+    unread_wh: float = 0.0
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
 SESSIONS = {
-    "online": Session(online, (StopReason.LOCAL, StopReason.EV_DISCONNECTED)),
+    "online": Session(online, (StopReason.LOCAL, StopReason.EV_DISCONNECTED), latency_s=0.4),
     "starts_offline": Session(starts_offline, (StopReason.LOCAL,), losses=1),
     "ends_offline": Session(ends_offline, (StopReason.LOCAL, StopReason.LOCAL), losses=1),
     "reset": Session(reset, (StopReason.REMOTE, StopReason.IMMEDIATE_RESET), losses=1),
     "cut_before": Session(cut_before, (StopReason.POWER_LOSS, StopReason.POWER_LOSS, StopReason.LOCAL), losses=1),
+    "warned": Session(warned, (StopReason.POWER_LOSS,), losses=1, unread_wh=16.0),  # 11 kW for 5 s
     "crashes": Session(crashes, (StopReason.REBOOT, StopReason.REBOOT), losses=3),
     "refused_afterwards": Session(refused_afterwards, (StopReason.DE_AUTHORIZED,), losses=1),
 }
@@ -264,7 +301,8 @@ def check(cut: Cut, session: Session, aftermath: Aftermath) -> None:
         assert tx.ends[0] in allowed, f"{name} ended with {tx.ends[0]}, not with {allowed}"
     before = {1: INITIAL_WH, 2: INITIAL_WH}
     after = {int(evse): row["energy_import_wh"] for evse, row in aftermath.registers.items()}
-    law5.energy_is_whole(told.values(), before, after, slack=0.51 if version == "1.6" else 0.051)
+    slack = (0.51 if version == "1.6" else 0.051) + session.unread_wh
+    law5.energy_is_whole(told.values(), before, after, slack)
 
 
 def names(facts: Sequence[TxFact], version: str) -> dict[str, str]:
@@ -311,13 +349,19 @@ def cuts(recording: Recording, disk: Path) -> Iterator[Cut]:
     known: set[tuple[int, int, bytes]] = set()
     for point in recording.power.cut_points():
         moment, acknowledged, under_way = moment_of(recording, point)
-        states = (0, 1, *(point + n for n in range(2, 2 + RANDOM_STATES))) if under_way is not None else (0,)
+        states = (0, 1, *_random_states(point)) if under_way is not None else (0,)
         for seed in states:
             image = recording.power.image_at(point, seed, disk)
             key = (moment.begun, len(acknowledged), _digest(image))
             if key not in known:
                 known.add(key)
                 yield Cut(recording, point, seed, moment, acknowledged, under_way)
+
+
+def _random_states(point: int) -> range:
+    """Seeds of `PowerCut.image_at` beyond 0 and 1."""
+    count = int(RANDOM_STATES) if RANDOM_STATES is not None else int(point % 5 == 0)
+    return range(point + 2, point + 2 + count)
 
 
 def _digest(folder: Path) -> bytes:
@@ -339,7 +383,7 @@ def live_through(cut: Cut, session: Session, disk: Path) -> None:
 @pytest.mark.parametrize("name", SESSIONS)
 def test_a_cut_at_any_sync_loses_nothing(name: str, version: str, disks: Path) -> None:
     session = SESSIONS[name]
-    recording = record(disks / "disk", settings_for(session, version), session.play)
+    recording = record(disks / "disk", settings_for(session, version), session.play, latency_s=session.latency_s)
     ended = [fact.stop_reason for fact in facts_of(recording.commits) if fact.phase is TxPhase.ENDED]
     wanted = session.ends
     if version == "1.6":
@@ -350,6 +394,43 @@ def test_a_cut_at_any_sync_loses_nothing(name: str, version: str, disks: Path) -
     assert len(recording.commits) > 10
     for cut in cuts(recording, disks / "cut"):
         live_through(cut, session, disks / "cut")
+
+
+@pytest.mark.parametrize("version", ["1.6", "2.0.1"])
+@pytest.mark.parametrize("error_s", [-400 * 86_400.0, 3 * 3_600.0])
+def test_the_clock_is_wrong_after_the_cut(error_s: float, version: str, tmp_path: Path) -> None:
+    """A controller without a battery for its clock: nobody is told a time before the CSMS has told the right one."""
+    settings = replace(settings_for(SESSIONS["online"], version), folder=tmp_path, trust_clock=False)
+    times: list[tuple[float, float]] = []
+
+    async def run() -> None:
+        async with Bench(settings) as bench:
+            await asyncio.sleep(2)
+            bench.plug(1)
+            await asyncio.sleep(2)
+            bench.swipe()
+            await asyncio.sleep(400)
+            await bench.power_cut()
+            bench.clock_error_s = error_s
+            await asyncio.sleep(60)
+            await bench.offline()
+            await bench.power_on()
+            await asyncio.sleep(60)
+            await bench.go_online()
+            await asyncio.sleep(60)
+            bench.unplug(1)
+            await asyncio.sleep(10)
+            assert bench.csms is not None
+            times.extend(
+                (parse_iso(frame.payload["timestamp"]), frame.wall)
+                for frame in bench.csms.journal.calls(settings.identity)
+                if frame.action in {"TransactionEvent", "StopTransaction", "StatusNotification"}
+            )
+
+    run_virtual(run())
+    assert len(times) > 8
+    for told, came in times:
+        assert came - 90 <= told <= came + 1, f"{iso(told)} told at {iso(came)}"
 
 
 # --- the proof that all this can fail -----------------------------------------------------------------------------------

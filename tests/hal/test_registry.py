@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -54,7 +55,7 @@ def test_every_mistake_is_told_at_once():
 
 def fake_points(monkeypatch, **targets):
     points = [EntryPoint(name, target, registry.ENTRY_POINT_GROUP) for name, target in targets.items()]
-    monkeypatch.setattr(registry, "entry_points", lambda *, group: [p for p in points if p.group == group])
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda *, group: [p for p in points if p.group == group])
 
 
 def test_third_parties_register_but_take_no_built_in_name(monkeypatch):

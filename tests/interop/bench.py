@@ -31,7 +31,7 @@ from station.ocpp.link import Link, LinkHooks, LinkSettings
 from station.sim.loop import DEFAULT_WALL, ScaledScheduler, sleep
 from tests.interop.foreign import PATIENCE_S, ForeignCsms, Heard
 
-SPEED = 50.0
+SPEED = 30.0
 METER_WH = 12_345.0
 CARD, OTHER_CARD, BAD_CARD = "04A1B2C3", "04D4E5F6", "0BADCA4D"
 RECORDS = frozenset(
@@ -41,7 +41,7 @@ QUICK = {
     "OCPPCommCtrlr.RetryBackOffWaitMinimum": "4",  # runs as fast as the station, see `_link`
     "OCPPCommCtrlr.RetryBackOffRandomRange": "2",
     "OCPPCommCtrlr.RetryBackOffRepeatTimes": "0",
-    "SampledDataCtrlr.TxUpdatedInterval": "10",
+    "SampledDataCtrlr.TxUpdatedInterval": "5",
     # Timestamps stay in order: a round trip of 25 ms is a second here, and would look like a wrong clock.
     "ClockCtrlr.TimeSource": "NTP",
 }
@@ -76,6 +76,7 @@ class Bench:
             meter_poll_s=5.0,
         )
         self.host_boot = "boot of the machine"
+        self.csms_ahead_s = 0.0
         self.scheduler = ScaledScheduler(asyncio.get_running_loop(), SPEED)
         self.origin = self.scheduler.time()
         world = World(now=self.scheduler.time, scheduler=self.scheduler)
@@ -158,7 +159,8 @@ class Bench:
     async def tell_time(self) -> None:
         """The CSMS's clock runs with the station's."""
         if self.csms.running:
-            clock = {"real": time.time() * 1000, "at": self.wall() * 1000, "speed": self.scheduler.speed}
+            at = (self.wall() + self.csms_ahead_s) * 1000
+            clock = {"real": time.time() * 1000, "at": at, "speed": self.scheduler.speed}
             await self.csms.policy(clock=clock)
 
     async def at_speed(self, speed: float) -> None:

@@ -251,4 +251,4 @@ class ForeignCsms:
     def _statuses(self, connector: int, since: int) -> Iterator[str]:
         for call in self.heard("StatusNotification", since):
             if call.payload.get("evseId", call.payload["connectorId"]) == connector:
-                yield call.payload.get("connectorStatus", call.payload.get("status"))
+                yield str(call.payload.get("connectorStatus", call.payload.get("status")))

@@ -60,7 +60,7 @@ async def test_cold_boot(bench: Bench) -> None:
 async def test_pending(make_bench: MakeBench, version: str) -> None:
     """B02: nothing of our own but what was asked for, no remote start; settings are taken, then it goes on."""
     bench = await make_bench(version)
-    await bench.csms.policy(boot={"status": "Pending", "interval": 30})
+    await bench.csms.policy(boot={"status": "Pending", "interval": 60})
     await bench.start(online=False)
     await bench.until(lambda: boots(bench), "BootNotification")
     bench.plug()
@@ -139,11 +139,9 @@ async def test_reset_at_rest(bench: Bench, kind: str) -> None:
     assert await reset(bench, words[kind == "second"]) == "Accepted"
     await rebooted(bench)
     if bench.version == "2.0.1":
-        assert boots(bench)[-1]["reason"] == ("RemoteReset" if kind == "first" else "ScheduledReset") or (
-            boots(bench)[-1]["reason"] == "RemoteReset"
-        )
+        assert boots(bench)[-1]["reason"] == ("RemoteReset" if kind == "first" else "ScheduledReset")
     await bench.session()
-    await bench.proven()
+    await bench.proven(repeats=1)  # the reboot may cut off the answer to what the start before had to tell
 
 
 @pytest.mark.parametrize("kind", ["Hard", "Soft", "Immediate"])

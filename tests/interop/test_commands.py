@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
 
 from tests.interop.bench import BAD_CARD, CARD, Bench
+from tests.interop.conftest import MakeBench
 
 pytestmark = pytest.mark.npm
 
@@ -118,7 +120,7 @@ async def test_every_order_at_rest(bench: Bench) -> None:
 
 async def test_every_order_while_our_call_is_open(bench: Bench) -> None:
     """Quirk 4: no deadlock when the CSMS asks before it answers."""
-    await bench.csms.rules({"action": "StatusNotification", "do": "delay", "ms": 2500})
+    await bench.csms.rules({"action": "StatusNotification", "do": "delay", "ms": 1500})
     bench.plug()
     await bench.until(lambda: len(bench.csms.statuses(1)) == 2, "the open call")
     waiting = bench.csms.heard("StatusNotification")[-1]
@@ -143,6 +145,30 @@ async def test_every_order_while_it_charges(bench: Bench) -> None:
     assert bench.evse().relay_closed
     bench.swipe()
     await bench.leave()
+    await bench.proven()
+
+
+async def test_orders_before_the_boot_is_answered(make_bench: MakeBench, version: str) -> None:
+    """Home Assistant asks for everything first and accepts us afterwards."""
+    bench = await make_bench(version)
+    await bench.csms.rules({"action": "BootNotification", "do": "delay", "ms": 700})
+    await bench.start(online=False)
+    await bench.until(lambda: bench.csms.heard("BootNotification"), "the open call")
+    if version == "1.6":
+        await give(bench, Order("GetConfiguration", {}, {}))
+        await give(bench, Order("TriggerMessage", {"requestedMessage": "StatusNotification"}, {"status": "Accepted"}))
+    else:
+        await give(
+            bench, Order("GetBaseReport", {"requestId": 7, "reportBase": "FullInventory"}, {"status": "Accepted"})
+        )
+        asked = {"getVariableData": [variable("OCPPCommCtrlr", "HeartbeatInterval")]}
+        assert (await give(bench, Order("GetVariables", asked, {})))["getVariableResult"]
+    assert [call.action for call in bench.csms.calls] == ["BootNotification"]
+    assert bench.csms.calls[0].answer is None
+    await bench.until(lambda: bench.app.client.online, "the registration")
+    if version == "2.0.1":
+        await bench.until(partial(last_part, bench, 7), "the report")
+    await bench.session()
     await bench.proven()
 
 
@@ -180,17 +206,16 @@ async def test_orders_about_a_running_charge(bench: Bench) -> None:
     await bench.proven()
 
 
+def last_part(bench: Bench, request: int) -> bool:
+    return any(not call.payload.get("tbc") for call in bench.csms.heard("NotifyReport", requestId=request))
+
+
 async def test_reports_are_whole(bench_201: Bench) -> None:
     """B07: every part, in order, once; and more than Node's validator asks: no variable twice."""
     bench = bench_201
     for request, base in enumerate(("FullInventory", "ConfigurationInventory", "SummaryInventory"), start=10):
         await give(bench, Order("GetBaseReport", {"requestId": request, "reportBase": base}, {"status": "Accepted"}))
-        await bench.until(
-            lambda request=request: any(
-                not c.payload.get("tbc") for c in bench.csms.heard("NotifyReport", requestId=request)
-            ),
-            f"the end of {base}",
-        )
+        await bench.until(partial(last_part, bench, request), f"the end of {base}")
         parts = [call.payload for call in bench.csms.heard("NotifyReport", requestId=request)]
         assert [part["seqNo"] for part in parts] == list(range(len(parts)))
         keys = [repr((entry["component"], entry["variable"])) for part in parts for entry in part["reportData"]]

@@ -250,11 +250,37 @@ async def test_a_card_that_is_refused_too_late(bench: Bench) -> None:
     # E05.FR.03, 1.6 4.8: the cable stays locked until its owner presents the identifier.
     lock = bench.sim.evse(1).lock
     assert lock is not None
-    assert lock.bolt_in
+    await bench.until(lambda: lock.bolt_in, "the bolt")
     bench.swipe()
     await bench.leave()
     await bench.proven()
     assert reason(bench) == "DeAuthorized"
+
+
+async def test_a_refused_card_gets_its_last_energy(make_bench: MakeBench, version: str) -> None:
+    """MaxEnergyOnInvalidId: so much and not more, and the CSMS hears the end."""
+    bench = await make_bench(
+        version,
+        TxCtrlr__MaxEnergyOnInvalidId="60",
+        TxCtrlr__StopTxOnInvalidId="false",
+        AuthCtrlr__OfflineTxForUnknownIdEnabled="true",
+    )
+    await bench.start()
+    await bench.csms.policy(tokens={CARD: "Invalid"})
+    await bench.csms.stop()
+    await bench.until(lambda: not bench.app.client.online, "the end of the line")
+    bench.plug()
+    bench.swipe()
+    await bench.charging(wh=5)
+    await bench.csms.listen()
+    await bench.delivered()
+    assert bench.evse().relay_closed
+    await bench.until(lambda: not bench.evse().relay_closed, "the end of the allowance")
+    used = bench.register() - METER_WH
+    assert 55 < used < 180  # the allowance counts from the refusal, and the meter is read every 5 s
+    bench.swipe()
+    await bench.leave()
+    await bench.proven()
 
 
 async def test_any_card_stops_only_its_own_charge(bench: Bench) -> None:

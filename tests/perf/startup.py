@@ -110,9 +110,11 @@ async def _starts(n: int) -> dict[str, list[Start]]:
 
 
 def _compiled(folder: Path) -> dict[str, str]:
-    """The environment of an installed program, whose modules are compiled already, also where this one's are not to be."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {**environment, "PYTHONPYCACHEPREFIX": str(folder)}
+    """The environment of an installed program, whose modules are compiled: where that is switched off, they are kept in `folder`."""
+    environment = dict(os.environ)
+    if environment.pop("PYTHONDONTWRITEBYTECODE", None):
+        environment["PYTHONPYCACHEPREFIX"] = str(folder)
+    return environment
 
 
 async def _start(command: Sequence[str], environment: Mapping[str, str], answered: asyncio.Event) -> Start:

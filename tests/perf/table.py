@@ -43,13 +43,16 @@ def measure(effort: Effort, only: Iterable[str] = ()) -> list[Row]:
 
 def about() -> dict[str, str]:
     """The machine and the versions that the figures belong to."""
-    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
     return {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
         "python": platform.python_version(),
-        "load before": load,
         **{name: version(name) for name in PACKAGES},
     }
+
+
+def _load() -> str:
+    """How many others wanted a core in the last minute, ourselves included."""
+    return f"{os.getloadavg()[0]:.1f}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,8 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the rows there as well")
     parser.add_argument("--only", metavar="NAME", action="append", choices=GROUPS, default=[], help=", ".join(GROUPS))
     chosen = parser.parse_args(arguments)
-    machine = about()
+    before = _load()
     rows = measure(QUICK if chosen.quick else Effort(), chosen.only)
+    machine = {**about(), "load before and after": f"{before} and {_load()}"}
     print(table(rows))
     print("; ".join(f"{name} {value}" for name, value in machine.items()))
     over = [f"{row.group}: {row.what}" for row in rows if row.verdict == OVER]

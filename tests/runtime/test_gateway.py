@@ -37,6 +37,7 @@ from station.core.events import (
     RemoteStart,
     Reset,
     SetVariables,
+    ShutdownRequested,
     TriggerStatus,
     VariableWrite,
 )
@@ -489,6 +490,20 @@ async def test_a_session_over_the_threaded_store_and_a_restart(tmp_path: Path) -
     assert last.seq == bench.told()[-1].seq + 1
     assert last.register_wh == 2000.0
     again.close()
+
+
+async def test_before_the_store_is_closed_what_waits_for_its_turn_is_saved(tmp_path: Path) -> None:
+    """The end of the program: one commit is on its way, the next turns have to wait for it."""
+    store = SqliteStore.open(tmp_path / "station.db", threaded=True, now_wall=lambda: 0.0)
+    bench = Bench(Disk(store))
+    for _ in range(20):
+        bench.send(PilotChanged(1, PilotState.B), PilotChanged(1, PilotState.A))
+    bench.send(ShutdownRequested())
+    bench.gateway.close()
+    await bench.gateway.settled()
+    assert bench.gateway.unsaved == 0
+    assert "shutdown" in store.rows()["station"]
+    store.close()
 
 
 def test_a_reply_to_nobody_is_ignored(disk: Disk) -> None:

@@ -44,7 +44,7 @@ def _words(setting: Setting) -> Payload:
 
 
 def _change(call: Call, services: Services, settings: DialectSettings) -> None:
-    """One variable, nothing else: no reboot and no refusal of what follows (5.3)."""
+    """The variable of the key and what it is joined with: no reboot and no refusal of what follows (5.3)."""
     setting = look_up(call.payload["key"], services.model, settings)
     if setting is None:
         answer_status(call, "NotSupported")  # TC_040_1
@@ -55,13 +55,15 @@ def _change(call: Call, services: Services, settings: DialectSettings) -> None:
         return
     key = setting.key
     write = VariableWrite(key.component, key.variable, value, variable_instance=key.instance)
+    others = key.joint.writes(value, services.model) if key.joint is not None else ()
 
     def done(verdict: Verdict) -> None:
         results = verdict.data.get("results")
-        first = results[0] if isinstance(results, list | tuple) and results else verdict
-        answer_status(call, _STATUSES.get(first.status, "Rejected"))
+        told = results if isinstance(results, list | tuple) and results else [verdict]
+        worst = next((result for result in told if result.status != "Accepted"), told[0])
+        answer_status(call, _STATUSES.get(worst.status, "Rejected"))
 
-    services.command(lambda ref: SetVariables(ref, (write,)), done)
+    services.command(lambda ref: SetVariables(ref, (write, *others)), done)
 
 
 HANDLERS: dict[str, Handler] = {"ChangeConfiguration": _change, "GetConfiguration": _get}

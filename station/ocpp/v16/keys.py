@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from station.core.device_model import DeviceModel
+from station.core.events import VariableWrite
 from station.core.measurands import split_phase
 from station.core.variables import Definition
 from station.ocpp.dialect import DialectSettings
@@ -34,11 +35,23 @@ Computed = Callable[[DeviceModel, DialectSettings], str | None]
 
 
 @dataclass(frozen=True, slots=True)
+class Joint:
+    """What one key of 1.6 means is spread over two variables of 2.x.
+
+    told: the value as it takes effect, from that of the key's own variable. writes: what else a new value changes.
+    """
+
+    told: Callable[[str, DeviceModel], str]
+    writes: Callable[[str, DeviceModel], tuple[VariableWrite, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class Key:
     """One configuration key: a variable, or a value that the station computes (then it is read-only).
 
     list_of: check of one member of a comma-separated list. read_only: even if the variable is not.
     computed: used when there is no such variable; None from it: no such key.
+    joint: the key has a say in another variable too.
     """
 
     name: str
@@ -48,6 +61,7 @@ class Key:
     list_of: Check | None = None
     computed: Computed | None = None
     read_only: bool = False
+    joint: Joint | None = None
 
     def definition(self, model: DeviceModel) -> Definition | None:
         if not self.component:
@@ -116,6 +130,8 @@ def _setting(key: Key, model: DeviceModel, settings: DialectSettings) -> Setting
 def _shown(key: Key, definition: Definition, model: DeviceModel, settings: DialectSettings) -> str:
     """Value as 1.6 may see it: list members that it has no word for are left out, and it fits the field."""
     value = model.value(definition.key) or ""
+    if key.joint is not None:
+        return key.joint.told(value, model)
     if key.list_of is None and definition.data_type not in _LISTS:
         return value[:VALUE_LENGTH]
     shown = ""
@@ -156,6 +172,28 @@ def _list_length(component: str, variable: str) -> Computed:
     return computed
 
 
+_FALL_WITH_THE_CABLE = frozenset({"EVConnected", "PowerPathClosed", "EnergyTransfer"})
+"""Stop points (TxStopPoint) that an unplugged vehicle always ends."""
+
+
+def _stops_when_unplugged(value: str, model: DeviceModel) -> str:
+    falls = _FALL_WITH_THE_CABLE.intersection(model.members("TxCtrlr", "TxStopPoint"))
+    return "true" if falls else value
+
+
+def _stop_points(value: str, model: DeviceModel) -> tuple[VariableWrite, ...]:
+    """9.1.24 promises that the transaction goes on (or ends), whatever the stop points were before."""
+    points = model.members("TxCtrlr", "TxStopPoint")
+    others = [point for point in points if point not in _FALL_WITH_THE_CABLE]
+    if value == "true":
+        wanted = list(points) if len(others) < len(points) else ["EVConnected", *others]
+    else:
+        wanted = others or ["Authorized"]
+    return () if wanted == list(points) else (VariableWrite("TxCtrlr", "TxStopPoint", ",".join(wanted)),)
+
+
+_UNPLUGGED = Joint(_stops_when_unplugged, _stop_points)
+
 TABLE: tuple[Key, ...] = (
     # 9.1 Core
     Key("AllowOfflineTxForUnknownId", "AuthCtrlr", "OfflineTxForUnknownIdEnabled"),
@@ -185,7 +223,7 @@ TABLE: tuple[Key, ...] = (
     Key("MinimumStatusDuration", "OCPP16LegacyCtrlr", "MinimumStatusDuration"),
     Key("NumberOfConnectors", computed=lambda _model, settings: str(len(settings.evses))),
     Key("ResetRetries", "OCPPCommCtrlr", "ResetRetries"),
-    Key("StopTransactionOnEVSideDisconnect", "TxCtrlr", "StopTxOnEVSideDisconnect"),
+    Key("StopTransactionOnEVSideDisconnect", "TxCtrlr", "StopTxOnEVSideDisconnect", joint=_UNPLUGGED),
     Key("StopTransactionOnInvalidId", "TxCtrlr", "StopTxOnInvalidId"),
     Key("StopTxnAlignedData", "AlignedDataCtrlr", "TxEndedMeasurands", list_of=_is_measurand),
     Key("StopTxnAlignedDataMaxLength", computed=_list_length("AlignedDataCtrlr", "TxEndedMeasurands")),
