@@ -24,7 +24,8 @@ from station.core.events import ShutdownRequested
 from station.core.station import Station
 from station.core.types import EvseInfo, StopReason
 from station.core.view import StationView
-from station.ocpp.client import ClientSettings, LinkFactory, OcppClient
+from station.ocpp.client import OcppClient
+from station.ocpp.client_settings import ClientSettings, LinkFactory
 from station.ocpp.dialect import DialectSettings, StationIdentity
 from station.ocpp.link import Link
 from station.ocpp.link_settings import LinkSettings
@@ -111,7 +112,7 @@ class Surroundings:
     boards: name -> board, made anew (or handed over again) at every start. open_store: opens the database, counting the start.
     scheduler: time of core and physics; None is the running loop. wall: wall clock in seconds. seed: makes ids and jitter
     repeatable; None takes them from the system. host_boot: changes when the machine (not only this program) restarted.
-    speed: seconds of `scheduler` per second of the loop.
+    speed: seconds of `scheduler` per second of the loop, now; 0 while it stands still.
     """
 
     boards: Callable[[], Mapping[str, Board]]
@@ -121,7 +122,7 @@ class Surroundings:
     wall: Callable[[], float] | None = None
     seed: str | None = None
     host_boot: Callable[[], str] = host_boot_id
-    speed: float = 1.0
+    speed: Callable[[], float] = lambda: 1.0
 
 
 def file_store(path: str | Path, wall: Callable[[], float]) -> Callable[[], StorePort]:

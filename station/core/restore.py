@@ -11,6 +11,7 @@ from typing import Any
 from hal.api import MeterReading
 from station.core import authorize, availability, session
 from station.core.effects import Refused
+from station.core.facts import token_from_json
 from station.core.recording import save_tx
 from station.core.state import EvseState, Turn
 from station.core.transaction import Ending, Transaction
@@ -31,6 +32,7 @@ def restore_state(turn: Turn, rows: Rows, cause: StopReason) -> None:
             turn.emit(Refused(None, f"cache entry cannot be read: {error!r}"))
     for evse in turn.state.evses.values():
         _register(turn, evse, rows.get("meter", {}).get(str(evse.number)))
+        _owner(turn, evse, rows.get("owner", {}).get(str(evse.number)))
         saved = rows.get("tx", {}).get(str(evse.number))
         if saved is not None:
             _transaction(turn, evse, saved, cause)
@@ -58,6 +60,16 @@ def _register(turn: Turn, evse: EvseState, row: Mapping[str, Any] | None) -> Non
         evse.reading_at = turn.now
     except _UNREADABLE as error:
         turn.emit(Refused(evse.number, f"saved register cannot be read: {error!r}"))
+
+
+def _owner(turn: Turn, evse: EvseState, row: Mapping[str, Any] | None) -> None:
+    """The plug is kept for its owner until the board says that there is none (E05.FR.11, E09.FR.03)."""
+    if row is None:
+        return
+    try:
+        evse.lock_holder = evse.lock_holder_saved = token_from_json(row["token"])
+    except _UNREADABLE as error:
+        turn.emit(Refused(evse.number, f"saved owner of the cable cannot be read: {error!r}"))
 
 
 def _transaction(turn: Turn, evse: EvseState, row: dict[str, Any], cause: StopReason) -> None:

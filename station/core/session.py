@@ -9,6 +9,7 @@ from __future__ import annotations
 from hal.api import FaultCode, MeterReading
 from station.core import availability, metering
 from station.core import evse as rules
+from station.core.facts import token_to_json
 from station.core.recording import record, save_tx
 from station.core.state import AuthState, EvseState, Turn
 from station.core.transaction import Ending, Transaction, starts, stops
@@ -55,6 +56,15 @@ def settle(
         _continue(turn, evse, tx, trigger, token)
     rules.show(turn, evse)
     rules.announce(turn, evse)
+    _save_owner(turn, evse)
+
+
+def _save_owner(turn: Turn, evse: EvseState) -> None:
+    """Whose cable is kept locked must survive a power cut, or nothing would make it wait for its owner."""
+    owner = evse.lock_holder
+    if owner is not evse.lock_holder_saved:
+        evse.lock_holder_saved = owner
+        turn.save("owner", str(evse.number), None if owner is None else {"token": token_to_json(owner)})
 
 
 def _maybe_open(turn: Turn, evse: EvseState, trigger: Trigger | None, risen: frozenset[TxPoint]) -> None:

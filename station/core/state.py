@@ -113,6 +113,7 @@ class EvseState:
     limit: Limit = NO_LIMIT_YET
     lamp: Lamp | None = None
     lock_holder: IdToken | None = None
+    lock_holder_saved: IdToken | None = None
     lock_attempt: int = 0
     jammed_locking: bool = False
     session_done: bool = False

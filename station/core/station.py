@@ -165,12 +165,13 @@ class Station:
                 hardware.fault_changed(turn, evse, event.code, active=event.active)
 
     def _power_failing(self, turn: Turn) -> None:
-        """Milliseconds are left: no reading is waited for, everything goes into one commit (TC_032_1)."""
+        """Milliseconds are left: the reason is saved at once. If the meter still answers the end is told, else at the next start,
+        with the register that the meter shows then (TC_032_1, TC_032_2).
+        """
         self._state.stopping = True
         turn.timer("power", 0, POWER_BACK_S)
         for evse in self._state.evses.values():
             session.begin_ending(turn, evse, Ending(StopReason.POWER_LOSS, Trigger.ABNORMAL_CONDITION, turn.now))
-            session.close(turn, evse)
             session.settle(turn, evse)
 
     # --- news ---------------------------------------------------------------------------------------------------------

@@ -11,20 +11,21 @@ import importlib
 import logging
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
 from station.clock import Now
 from station.core.effects import Ask, NoticeBody
 from station.core.events import Event, LinkDown, LinkUp, SetVariables, VariableWrite
 from station.core.facts import Fact, TxFact
 from station.core.types import IdToken, TokenKind, Verdict
+from station.ocpp.client_settings import ClientSettings, DialectFactory, LinkFactory
 from station.ocpp.conversation import Conversation
 from station.ocpp.delivery import Delivery
-from station.ocpp.dialect import BootAnswer, Dialect, DialectSettings
-from station.ocpp.link import Link, LinkHooks, LinkSettings
-from station.ocpp.records import DEFAULT_LIMIT, RecordQueue
-from station.ocpp.registration import ACCEPTED, BackOff, Registration
+from station.ocpp.dialect import BootAnswer, Dialect
+from station.ocpp.link import Link
+from station.ocpp.records import RecordQueue
+from station.ocpp.registration import ACCEPTED, Registration
 from station.ocpp.saving import Saver
 from station.ocpp.services import DataTransfers, StationServices
 from station.ocpp.transfer import transfer
@@ -36,46 +37,7 @@ from station.store.ops import StorePort
 
 _log = logging.getLogger("station.ocpp")
 
-DialectFactory = Callable[[DialectSettings], Dialect]
-
-
-class LinkPort(Protocol):
-    """What the client needs of `station.ocpp.link.Link`."""
-
-    def configure(self, settings: LinkSettings) -> None: ...
-    def start(self) -> None: ...
-    async def run(self) -> None: ...
-    def send(self, text: str) -> bool: ...
-    def reconnect(self, reason: str, *, at_once: bool = False) -> None: ...
-    def ping_interval_changed(self) -> None: ...
-    async def close(self) -> None: ...
-
-
-LinkFactory = Callable[[LinkSettings, LinkHooks, random.Random], LinkPort]
-
-
-@dataclass(frozen=True, slots=True)
-class ClientSettings:
-    """How one station speaks with its CSMS.
-
-    link: the endpoint; its `subprotocols` are the configured ones, best first. Ping and back-off come from the device
-        model. dialect: what every dialect is made with.
-    answer_within_s: a CALL of the CSMS unanswered for so long gets InternalError.
-    commit_retry_s: pause before a failed commit is tried again. reconnect_grace_s: lets a reply leave first.
-    statuses_after_reconnect: versions in which every status is told after every reconnect, however short the break.
-    speed: seconds of the station's monotonic clock per second of the loop (scaled time towards a foreign CSMS).
-    """
-
-    link: LinkSettings
-    dialect: DialectSettings
-    boot_back_off: BackOff = field(default_factory=BackOff)
-    record_limit: int = DEFAULT_LIMIT
-    answer_within_s: float = 1.5
-    commit_retry_s: float = 5.0
-    reconnect_grace_s: float = 0.1
-    statuses_after_reconnect: frozenset[str] = frozenset({"1.6"})
-    speed: float = 1.0
-
+_LOOK_AGAIN_S = 1.0
 
 class OcppClient:
     """`Outlet` of the gateway, hooks of the link. One object per (re)boot: `start(reason)`, then `stop()`.
@@ -316,7 +278,7 @@ class OcppClient:
 
     def timeout_s(self) -> float:
         """MessageTimeout in seconds of the station's clock."""
-        return self._variables.message_timeout_s() * self._settings.speed
+        return self._variables.message_timeout_s() * max(self._settings.speed(), 1.0)
 
     def submit(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -420,7 +382,11 @@ class OcppClient:
         if not due:
             return
         loop = asyncio.get_running_loop()
-        at = loop.time() + max(0.0, min(due) - now.mono) / self._settings.speed
+        speed = self._settings.speed()
+        delay = max(0.0, min(due) - now.mono)
+        if speed != 1.0:  # simulated time may change its pace meanwhile: look again soon
+            delay = min(delay / speed, _LOOK_AGAIN_S) if speed > 0 else _LOOK_AGAIN_S
+        at = loop.time() + delay
         timer = self._timer
         if timer is not None:
             if timer.when() <= at:

@@ -262,8 +262,6 @@ class Lab:
         )
 
     def _around(self) -> Surroundings:
-        # Nobody answers in no time: a station that boots while time stands still counts as one in real time.
-        speed = (self.scheduler.speed or 1.0) if isinstance(self.scheduler, ScaledScheduler) else 1.0
         return Surroundings(
             boards=self._boards,
             open_store=self._open_store,
@@ -272,15 +270,23 @@ class Lab:
             wall=self._wall,
             seed=self.settings.seed,
             host_boot=lambda: f"bench-{self._host_boots}",
-            speed=speed,
+            speed=self._speed,
         )
+
+    def _speed(self) -> float:
+        """Station seconds per second of the loop: on the virtual loop they are the same thing."""
+        if not isinstance(self.scheduler, ScaledScheduler):
+            return 1.0
+        return 0.0 if self.scheduler.paused else self.scheduler.speed
 
     def _boards(self) -> Mapping[str, Board]:
         return {BOARD: self.board.board}
 
     def _open_store(self) -> StorePort:
         # Inline: on a virtual clock a commit takes no time, and a thread would make runs differ.
-        return SqliteStore.open(self.database, threaded=False, now_wall=self._wall)
+        # A bench in a temporary folder has no power to lose, and fsync is most of what a fast run waits for.
+        durable = self.settings.folder is not None
+        return SqliteStore.open(self.database, threaded=False, now_wall=self._wall, durable=durable)
 
     def _wall(self) -> float:
         return self.clock.now().wall

@@ -172,7 +172,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._job_done)
         return future
 
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncio's own signature
         """Wait for the threads without a limit: `asyncio.run` sets one (Python 3.12), and virtual time would jump to it."""
         del timeout
         await super().shutdown_default_executor()

@@ -34,7 +34,7 @@ ACTION = Text(50, pattern=r"[A-Za-z0-9]+", what="the name of an OCPP message")
 PLACE = "$tx."
 
 
-async def send_call(stage: Stage, action: str, payload: Mapping[str, Any], timeout: float = 30.0) -> Any:  # noqa: ASYNC109
+async def send_call(stage: Stage, action: str, payload: Mapping[str, Any], timeout: float = 30.0) -> Any:  # noqa: ASYNC109 - passed on
     """Answer of the station (a payload or a Refusal). Raises StepFailed when there is none."""
     try:
         return await stage.csms.call(stage.station, action, dict(payload), timeout=timeout)

@@ -95,6 +95,12 @@ class Door:
         async with asyncio.timeout(5), self._news:
             await self._news.wait_for(condition)
 
+    async def knocked(self, times: int) -> None:
+        """Until so many upgrades were asked for. Raises TimeoutError."""
+        async with asyncio.timeout(5):
+            while len(self.requests) < times:
+                await asyncio.sleep(0.001)
+
     def calls(self, action: str, line: int | None = None) -> list[dict[str, Any]]:
         return [f[3] for n, f in self.frames if f[0] == 2 and f[2] == action and line in {None, n}]
 

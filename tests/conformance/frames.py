@@ -22,7 +22,7 @@ UNIQUE_ID = 36
 
 
 def problems(version: str, text: str, action: str | None) -> list[str]:
-    """What is wrong with a frame of the station. `action`: of the CALL that an answer belongs to."""
+    """What is wrong with a frame of the station. `action`: of the CALL that an answer belongs to, None: not known."""
     try:
         frame = json.loads(text)
     except ValueError:
@@ -33,12 +33,14 @@ def problems(version: str, text: str, action: str | None) -> list[str]:
     schemas = Schemas.for_version(version)
     payload = frame[3] if frame[0] == 2 else frame[2]
     action = frame[2] if frame[0] == 2 else action
+    wrong += _walk(payload, "")
+    if action is None:
+        return wrong
     if action not in schemas.actions:
-        return [f"unknown action {action}"]
+        return [*wrong, f"unknown action {action}"]
     validator = schemas.request(action) if frame[0] == 2 else schemas.response(action)
     if not validator.is_valid(payload):
         wrong.append("breaks its schema")
-    wrong += _walk(payload, "")
     if frame[0] == 2:
         wrong += _call_16(action, payload) if version == "1.6" else _call_201(action, payload)
     return wrong
@@ -48,7 +50,7 @@ def _envelope(frame: Any) -> Iterator[str]:
     length = {2: 4, 3: 3, 4: 5}.get(frame[0])
     if len(frame) != length:
         yield f"{len(frame)} elements of type {frame[0]}"
-    elif not isinstance(frame[1], str) or not 0 < len(frame[1]) <= UNIQUE_ID:
+    elif not isinstance(frame[1], str) or len(frame[1]) > UNIQUE_ID or (frame[0] == 2 and not frame[1]):
         yield f"message id {frame[1]!r}"
     elif frame[0] == 4 and not (isinstance(frame[3], str) and isinstance(frame[4], dict)):
         yield "a CALLERROR without description and details"

@@ -132,7 +132,6 @@ class Stage:
         """transactionId of the newest transaction."""
         return max(map(int, self.seen.transactions))
 
-    @property
     def energised(self) -> bool:
         """Power flows at EVSE 1."""
         return self.lab.view().evse(1).relay_closed

@@ -33,19 +33,21 @@ __all__ = [
     "OTHER",
     "SIBLING",
     "STRANGER",
+    "TOKENS",
     "Payload",
     "Stage201",
     "octt",
     "readings",
     "token",
     "trigger_pairs",
+    "variable",
 ]
 
 Payload = dict[str, Any]
 
 CARD = "04A1B2C3"
 OTHER = "04D4E5F6"  # valid, of no group
-SIBLING = "04A1B2C4"  # valid, of the group of CARD
+SIBLING = "04A1B2C4"  # valid, of FAMILY
 INVALID = "0BAD0001"
 BLOCKED = "0BAD0002"
 EXPIRED = "0BAD0003"
@@ -55,7 +57,7 @@ FAMILY = "FAMILY-1"
 MASTER_GROUP = "MASTERPASS"
 
 TOKENS = (
-    Token(CARD, group=FAMILY),
+    Token(CARD),
     Token(SIBLING, group=FAMILY),
     Token(OTHER),
     Token(INVALID, "Invalid"),

@@ -9,6 +9,7 @@ from tests.conformance.stage201 import (
     BLOCKED,
     CARD,
     EXPIRED,
+    FAMILY,
     INVALID,
     MASTER,
     MASTER_GROUP,
@@ -104,6 +105,7 @@ async def test_tc_c_04_stop_with_different_id_token(stage: Stage201) -> None:
 @octt({"AuthCacheCtrlr.Enabled": "false"})
 async def test_tc_c_39_group_id_success(stage: Stage201) -> None:
     """A card of the same group stops the session once the CSMS has said so (C09.FR.03, FR.05)."""
+    stage.csms.policy.learn(CARD, group=FAMILY)
     await stage.charging()
     stage.from_now()
     stage.swipe(SIBLING)
@@ -116,6 +118,7 @@ async def test_tc_c_39_group_id_success(stage: Stage201) -> None:
 @octt(LOCAL)
 async def test_tc_c_41_group_id_success_with_cache(stage: Stage201) -> None:
     """A cached card of the same group stops the session without a question (C09.FR.07)."""
+    stage.csms.policy.learn(CARD, group=FAMILY)
     await stage.cached(SIBLING)
     await stage.charging()
     stage.from_now()
@@ -128,6 +131,7 @@ async def test_tc_c_41_group_id_success_with_cache(stage: Stage201) -> None:
 @octt({"AuthCacheCtrlr.Enabled": "false"})
 async def test_tc_c_42_not_stopped_by_other_group(stage: Stage201) -> None:
     """A valid card of another group does not stop it (C09.FR.11)."""
+    stage.csms.policy.learn(CARD, group=FAMILY)
     stage.csms.policy.learn(OTHER, group="FAMILY-2")
     await stage.charging()
     stage.from_now()
@@ -141,6 +145,7 @@ async def test_tc_c_42_not_stopped_by_other_group(stage: Stage201) -> None:
 @octt(LOCAL)
 async def test_tc_c_44_group_id_invalid_status_with_cache(stage: Stage201) -> None:
     """A card of the group that the cache knows as refused is asked about, and does not stop it."""
+    stage.csms.policy.learn(CARD, group=FAMILY)
     stage.csms.policy.learn(SIBLING, status="Invalid")
     await stage.cached(SIBLING)
     await stage.charging()

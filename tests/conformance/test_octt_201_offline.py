@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from station.sim.csms import FaultKind
-from tests.conformance.stage201 import CARD, SIBLING, Payload, Stage201, octt, token, trigger_pairs
+from tests.conformance.stage201 import CARD, FAMILY, SIBLING, Payload, Stage201, octt, token, trigger_pairs
 
 UPDATES = {"SampledDataCtrlr.TxUpdatedInterval": "10"}
 ATTEMPTS = "OCPPCommCtrlr.MessageAttempts[TransactionEvent]"
@@ -167,6 +167,7 @@ async def test_tc_e_44_stop_during_offline_period(stage: Stage201) -> None:
 @octt()
 async def test_tc_e_45_stop_during_offline_period_same_group(stage: Stage201) -> None:
     """Ended offline by a card that is known to be of the same group (E08.FR.02)."""
+    stage.csms.policy.learn(CARD, group=FAMILY)
     await stage.cached(SIBLING)
     await stage.charging()
     await stage.offline()

@@ -217,6 +217,7 @@ async def _report(stage: Stage201, base: str) -> list[Payload]:
     await stage.until(
         lambda: any(not part.get("tbc", False) for part in stage.calls("NotifyReport")), "the last part of the report"
     )
+    await stage.rest(1.0)  # nothing comes after it
     parts = stage.calls("NotifyReport")
     assert [part["requestId"] for part in parts] == [4242] * len(parts)  # B07.FR.04
     assert [part["seqNo"] for part in parts] == list(range(len(parts)))  # B07.FR.10

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from hal.errors import DeviceError
 
+from hal.errors import DeviceError
 from tests.conformance.stage201 import STRANGER, Payload, Stage201, octt, token, trigger_pairs
 
 STOP = "TxCtrlr.TxStopPoint"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import json
 from collections import Counter
@@ -23,6 +24,7 @@ from station.clock import parse_iso
 from station.ocpp.link import LinkState
 from station.ocpp.schemas import Schemas
 from station.ocpp.v16 import configuration, keys
+from station.ocpp.v16.metering import MEASURANDS
 from station.ocpp.v16.remote import HANDLERS as REMOTE_16
 from station.sim.csms import EmbeddedCsms, FaultKind, Refusal, Token
 from station.sim.lab import Lab, LabSettings, run_lab
@@ -57,11 +59,12 @@ def judge(version: str, csms: EmbeddedCsms, station: str = NAME) -> None:
 
 
 async def booted(csms: EmbeddedCsms, connectors: int = 2) -> None:
-    """Accepted, and the last connector told."""
+    """Accepted, and the last connector told and answered."""
     await csms.wait_for(NAME, "BootNotification", since=0)
     await csms.wait_for(
         NAME, "StatusNotification", lambda p: connectors in (p.get("evseId"), p["connectorId"]), since=0
     )
+    await asyncio.sleep(0.01)
 
 
 async def in_time(csms: EmbeddedCsms, action: str, payload: dict[str, Any] | None = None) -> Any:
@@ -99,11 +102,13 @@ async def test_quirk_01_a_subprotocol_is_offered_and_insisted_on() -> None:
 async def test_quirk_02_back_after_every_end_of_a_connection(code: int | None) -> None:
     """Any close code and a bare end of TCP (None): it comes back, with one socket at a time, and needs no new boot."""
     door = Door(choose="ocpp1.6")
+
+    def told(line: int) -> bool:
+        return any(payload["connectorId"] == 2 for payload in door.calls("StatusNotification", line))
+
     async with knocking(door, "1.6") as lab:
         for line in (1, 2):
-            await door.until(
-                lambda line=line: any(p["connectorId"] == 2 for p in door.calls("StatusNotification", line))
-            )
+            await door.until(functools.partial(told, line))
             if code is None:
                 door.lines[-1].transport.abort()
             else:
@@ -119,7 +124,8 @@ async def test_quirk_02_back_after_every_refusal() -> None:
     door = Door(choose="ocpp1.6")
     door.refuse = [401, 403, 404, 500, 503]
     async with knocking(door, "1.6") as lab:
-        for _ in range(5):
+        for times in range(1, 6):
+            await door.knocked(times)
             await hurry(lab)
         await door.until(lambda: bool(door.calls("BootNotification")))
         assert len(door.requests) == 6
@@ -216,6 +222,46 @@ def test_quirk_04_every_call_is_answered_in_time_while_ours_is_open(version: str
     on_bench(version, work)
 
 
+COMMANDS: dict[str, list[tuple[str, dict[str, Any], str]]] = {
+    "1.6": [
+        ("ChangeConfiguration", {"key": "MeterValueSampleInterval", "value": "30"}, "Accepted"),
+        ("ChangeAvailability", {"connectorId": 2, "type": "Inoperative"}, "Accepted"),
+        ("UnlockConnector", {"connectorId": 2}, "Unlocked"),
+        ("RemoteStartTransaction", {"connectorId": 1, "idTag": OTHER}, "Rejected"),
+        ("RemoteStopTransaction", {"transactionId": 9}, "Rejected"),
+        ("TriggerMessage", {"requestedMessage": "StatusNotification"}, "Accepted"),
+        ("ClearCache", {}, "Accepted"),
+        ("Reset", {"type": "Soft"}, "Accepted"),
+    ],
+    "2.0.1": [
+        ("GetBaseReport", {"requestId": 1, "reportBase": "FullInventory"}, "Accepted"),
+        ("ChangeAvailability", {"evse": {"id": 2}, "operationalStatus": "Inoperative"}, "Accepted"),
+        ("UnlockConnector", {"evseId": 2, "connectorId": 1}, "Unlocked"),
+        ("RequestStopTransaction", {"transactionId": "nobody"}, "Rejected"),
+        ("TriggerMessage", {"requestedMessage": "Heartbeat"}, "Accepted"),
+        ("ClearCache", {}, "Accepted"),
+        ("Reset", {"type": "Immediate"}, "Accepted"),
+    ],
+}
+
+
+@BOTH
+def test_quirk_04_every_command_is_carried_out_while_ours_is_open(version: str) -> None:
+    """Not only answered: the verdict is the one that it would be without our open CALL."""
+
+    async def work(lab: Lab, csms: EmbeddedCsms) -> None:
+        await booted(csms)
+        csms.fault(FaultKind.NEVER, "Authorize")
+        lab.swipe()
+        await csms.wait_for(NAME, "Authorize", since=0)
+        for action, payload, status in COMMANDS[version]:
+            answer = await in_time(csms, action, payload)
+            assert answer["status"] == status, action
+        await csms.wait_for(NAME, "BootNotification")
+
+    on_bench(version, work)
+
+
 # --- 5: schema-valid --------------------------------------------------------------------------------------------------
 
 
@@ -243,7 +289,7 @@ def test_quirk_05_texts_are_cut_to_their_fields(version: str) -> None:
             judge(version, lab.csms)
             assert lab.csms.station(NAME).complaints == []
             assert lab.csms.journal.errors(NAME) == []
-            assert len(lab.csms.journal.calls(NAME, "StatusNotification")) > 2 * len(FaultCode)
+            assert len(lab.csms.journal.calls(NAME, "StatusNotification")) > len(FaultCode)
 
     run_virtual(work(), start_wall=DEFAULT_WALL)
 
@@ -382,7 +428,7 @@ def test_quirk_10_a_lost_answer_gives_one_identical_copy(version: str) -> None:
         copies = Counter(
             json.dumps(f.payload, sort_keys=True) for f in csms.journal.calls(NAME, action, since=mark)
         ).values()
-        assert sorted(copies)[-1] == 2
+        assert max(copies) == 2
         assert sum(copies) == len(copies) + 1
         await lab.offline()
         await asyncio.sleep(30)
@@ -399,7 +445,9 @@ def test_quirk_10_a_lost_answer_gives_one_identical_copy(version: str) -> None:
 # --- 11, 12: charging profiles, as far as there are none --------------------------------------------------------------
 
 PROFILE_16 = {
-    **{"chargingProfileId": 1, "stackLevel": 0, "chargingProfilePurpose": "TxProfile"},
+    "chargingProfileId": 1,
+    "stackLevel": 0,
+    "chargingProfilePurpose": "TxProfile",
     "chargingProfileKind": "Relative",
     "chargingSchedule": {"chargingRateUnit": "A", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 10.0}]},
 }
@@ -431,10 +479,10 @@ async def test_quirk_12_energy_withheld_does_not_end_the_session(s: Stage) -> No
     await s.charging()
     s.lab.fault(FaultCode.HIGH_TEMPERATURE)
     await asyncio.sleep(300)
-    assert not s.energised
+    assert not s.energised()
     s.lab.clear(FaultCode.HIGH_TEMPERATURE)
     await asyncio.sleep(30)
-    assert s.energised
+    assert s.energised()
     assert s.seen.status(1) == "Charging"
     assert s.heard("StopTransaction") == []
     await s.expect("MeterValues", transactionId=s.transaction, within=61)
@@ -464,11 +512,11 @@ async def test_quirk_13_settings_have_no_side_effects(s: Stage) -> None:
 async def test_quirk_13_measurands_in_full_and_one_by_one(s: Stage) -> None:
     """As evcc and Home Assistant do it: all of them, then each, then what was taken; the last one holds."""
     await s.ready()
-    full = ",".join(sorted(keys.MEASURANDS - {"RPM", "Power.Factor"}))
+    full = ",".join(sorted(MEASURANDS - {"RPM", "Power.Factor"}))
     answer = await s.call("ChangeConfiguration", key="MeterValuesSampledData", value=full)
     assert answer["status"] in {"Accepted", "Rejected"}
     taken = []
-    for measurand in sorted(keys.MEASURANDS):
+    for measurand in sorted(MEASURANDS):
         answer = await s.call("ChangeConfiguration", key="MeterValuesSampledData", value=measurand)
         taken += [measurand] if answer["status"] == "Accepted" else []
     assert {"Energy.Active.Import.Register", "Power.Active.Import", "Current.Import", "Voltage", "SoC"} <= set(taken)
@@ -550,12 +598,12 @@ async def test_quirk_15_readings_in_order_and_with_their_transaction(s: Stage) -
     await s.charging()
     await asyncio.sleep(100)
     await s.lab.offline()
-    await asyncio.sleep(400)
+    await asyncio.sleep(200)
     await s.lab.go_online()
-    await asyncio.sleep(400)
+    await asyncio.sleep(200)
     found = s.heard("MeterValues", connectorId=1)
     times = [parse_iso(values["meterValue"][0]["timestamp"]) for values in found]
-    assert len(times) > 15
+    assert len(times) > 10
     assert times == sorted(times)
     assert {values.get("transactionId") for values in found} == {s.transaction}
 
@@ -605,16 +653,16 @@ async def mixed(lab: Lab, csms: EmbeddedCsms, version: str) -> None:
     await alone(lab)
     await with_the_csms(lab, csms, version)
     await in_trouble(lab)
-    await asyncio.sleep(600)
+    await asyncio.sleep(130)
 
 
 async def alone(lab: Lab) -> None:
     """Two cars at once; cards of both kinds, a PIN, the button, a stranger."""
-    lab.plug(1, {"soc_percent": 99.0})
+    lab.plug(1, {"soc_percent": 99.9})
     lab.plug(2)
     lab.swipe(CARD, 1)
     lab.swipe("E007000012345678", 2, TokenKind.ISO15693)
-    await asyncio.sleep(1000)
+    await asyncio.sleep(150)
     lab.swipe(STRANGER, 1)
     lab.swipe(CARD, 1)
     lab.swipe("E007000012345678", 2, TokenKind.ISO15693)
@@ -626,7 +674,7 @@ async def alone(lab: Lab) -> None:
     lab.plug(1)
     lab.button(2)
     lab.plug(2)
-    await asyncio.sleep(400)
+    await asyncio.sleep(70)
     lab.unplug(1, at_car=True)
     lab.unplug(2, at_car=True)
     await asyncio.sleep(10)
@@ -668,11 +716,11 @@ async def in_trouble(lab: Lab) -> None:
     lab.swipe(CARD, 1)
     await asyncio.sleep(60)
     await lab.offline()
-    await asyncio.sleep(200)
+    await asyncio.sleep(70)
     lab.fault(FaultCode.HIGH_TEMPERATURE, 1, " hot ")
     lab.fault(FaultCode.READER_FAILURE, 0)
     await lab.go_online()
-    await asyncio.sleep(200)
+    await asyncio.sleep(70)
     lab.clear(FaultCode.HIGH_TEMPERATURE)
     lab.clear(FaultCode.READER_FAILURE, 0)
     await asyncio.sleep(60)
@@ -690,7 +738,12 @@ async def in_trouble(lab: Lab) -> None:
 def test_no_frame_of_a_long_mixed_session_is_one_that_a_strict_csms_refuses(version: str) -> None:
     """Neither by the rules of `frames` nor by the `ocpp` package, which judges what arrives."""
     seen = Counter[str]()
-    tokens = (*TOKENS, Token("E007000012345678", kind="ISO15693"), Token("1234", kind="KeyCode"))
+    tokens = (
+        *TOKENS,
+        Token("E007000012345678", kind="ISO15693"),
+        Token("1234", kind="KeyCode"),
+        Token("NoAuthorization"),
+    )
     variables = {"AlignedDataCtrlr.Interval": "60", "SampledDataCtrlr.TxEndedInterval": "120"}
 
     async def work(lab: Lab, csms: EmbeddedCsms) -> None:
@@ -802,6 +855,83 @@ def test_home_assistant_asks_before_it_answers_the_boot(version: str) -> None:
         await asyncio.sleep(60)
         assert lab.view().evse(1).relay_closed
         assert csms.station(NAME).complaints == []
+
+    on_bench(version, work)
+
+
+async def drive(lab: Lab, csms: EmbeddedCsms) -> None:
+    """A whole session of a minute."""
+    await booted(csms)
+    lab.plug()
+    lab.swipe()
+    await asyncio.sleep(60)
+    assert lab.view().evse(1).relay_closed
+    lab.swipe()
+    await asyncio.sleep(5)
+    lab.unplug()
+    await asyncio.sleep(60)
+
+
+def test_ocpp_go_answers_with_less_than_expected() -> None:
+    """TransactionEvent without idTokenInfo: whoever Authorize has accepted goes on, and no event comes twice."""
+
+    async def work(lab: Lab, csms: EmbeddedCsms) -> None:
+        csms.fault(FaultKind.REPLACE, "TransactionEvent", times=None)
+        await drive(lab, csms)
+        (transaction,) = csms.station(NAME).transactions.values()
+        assert transaction.ended
+        assert transaction.seq_numbers == list(range(len(transaction.events)))
+
+    on_bench("2.0.1", work)
+
+
+def test_ocpp_go_answers_stop_transaction_with_nothing() -> None:
+    """The answer `{}` is an answer: StopTransaction is not sent again."""
+
+    async def work(lab: Lab, csms: EmbeddedCsms) -> None:
+        csms.fault(FaultKind.REPLACE, "StopTransaction", times=None)
+        await drive(lab, csms)
+        assert len(csms.journal.calls(NAME, "StopTransaction")) == 1
+
+    on_bench("1.6", work)
+
+
+def test_citrine_answers_concurrent_tx_with_transaction_0() -> None:
+    """The transaction that it does not want ends under the id that it gave: 0, with DeAuthorized."""
+
+    async def work(lab: Lab, csms: EmbeddedCsms) -> None:
+        csms.fault(
+            FaultKind.REPLACE,
+            "StartTransaction",
+            payload={"transactionId": 0, "idTagInfo": {"status": "ConcurrentTx"}},
+        )
+        await booted(csms)
+        lab.plug()
+        lab.swipe()
+        stop = await csms.wait_for(NAME, "StopTransaction", since=0)
+        assert (stop["transactionId"], stop["reason"]) == (0, "DeAuthorized")
+        await asyncio.sleep(5)
+        assert not lab.view().evse(1).relay_closed
+
+    on_bench("1.6", work)
+
+
+@BOTH
+def test_home_assistant_wants_a_heartbeat_every_ten_seconds(version: str) -> None:
+    """An interval of 10 s in the answer to the boot, with a time of six digits and +00:00."""
+
+    async def work(lab: Lab, csms: EmbeddedCsms) -> None:
+        told = "2026-01-01T00:00:00.123456+00:00"
+        csms.fault(
+            FaultKind.REPLACE,
+            "BootNotification",
+            payload={"status": "Accepted", "interval": 10, "currentTime": told},
+        )
+        await booted(csms)
+        await asyncio.sleep(101)
+        beats = [f.mono for f in csms.journal.calls(NAME, "Heartbeat")]
+        assert len(beats) == 10
+        assert {round(b - a) for a, b in itertools.pairwise(beats)} == {10}
 
     on_bench(version, work)
 

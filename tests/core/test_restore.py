@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hal.api import PilotState, PowerFailing
+from hal.api import PilotState, PowerFailing, ProximityChanged
 from station.core import restore
 from station.core.events import LinkUp, ShutdownRequested
 from station.core.types import ChargingState, EvseInfo, IdToken, ReadingContext, StopReason, TxPhase
@@ -43,16 +43,55 @@ def test_a_power_cut_while_charging() -> None:
 
 
 def test_power_that_fails_with_a_warning() -> None:
-    """TC_032_1: everything in one turn, no reading is waited for."""
+    """TC_032_1: while the capacitor lasts, the contactor opens, the last register is read, and the end is told."""
+    rig = Rig()
+    rig.charge()
+    rig.wait(63)
+    rig.send(PowerFailing())
+    assert (rig.last.phase, rig.last.stop_reason) == (TxPhase.ENDED, StopReason.POWER_LOSS)
+    assert rig.last.register_wh == pytest.approx(rig.register[1])
+    assert rig.reboot().facts == [], "there is nothing left to close"
+
+
+def test_power_that_fails_faster_than_the_meter_answers() -> None:
+    """The reason is saved at once; the register that the meter shows after the cut is the end, so no energy is lost."""
     rig = Rig()
     rig.charge()
     rig.wait(60)
     rig.obeys = False
-    before = len(rig.facts)
     rig.send(PowerFailing())
-    assert [(f.phase, f.stop_reason) for f in rig.facts[before:]] == [(TxPhase.ENDED, StopReason.POWER_LOSS)]
     assert not rig.output().permit
-    assert rig.reboot().facts == [], "there is nothing left to close"
+    assert not rig.ended()
+    rig.register[1] += 7.0
+    after = rig.reboot(cause=StopReason.REBOOT)
+    assert after.last.stop_reason is StopReason.POWER_LOSS, "settled before the cut"
+    assert after.last.register_wh == pytest.approx(after.register[1])
+
+
+def test_a_locked_cable_waits_for_its_owner_over_a_restart() -> None:
+    """E05.FR.11, E09.FR.03, 1.6 section 4.8: the owner's card frees the plug, also after a power cut."""
+    rig = Rig(overrides={"OCPPCommCtrlr.UnlockOnEVSideDisconnect": "false"})
+    rig.charge()
+    rig.pilot(PilotState.A)
+    assert rig.locked[1]
+    after = rig.reboot()
+    after.send(ProximityChanged(1, 32.0))
+    assert after.output().locked
+    after.swipe("0BADCAFE")
+    assert after.output().locked
+    after.swipe()
+    assert not after.output().locked
+    assert not after.rows.get("owner")
+
+
+def test_a_cable_that_is_gone_after_the_restart_frees_the_evse() -> None:
+    rig = Rig(overrides={"OCPPCommCtrlr.UnlockOnEVSideDisconnect": "false"})
+    rig.charge()
+    rig.pilot(PilotState.A)
+    after = rig.reboot()
+    after.send(ProximityChanged(1, None))
+    assert not after.output().locked
+    assert not after.rows.get("owner")
 
 
 def test_a_brown_out_that_passes() -> None:

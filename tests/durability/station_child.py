@@ -107,7 +107,7 @@ async def main(folder: Path, url: str, version: str, mode: str) -> None:
         scheduler=scheduler,
         seed="killed",
         host_boot=lambda: "the same host",
-        speed=SPEED,
+        speed=lambda: SPEED,
     )
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)

@@ -118,7 +118,7 @@ class Bench:
             wall=self.wall,
             seed="interop",
             host_boot=lambda: self.host_boot,
-            speed=SPEED,
+            speed=lambda: SPEED,
         )
         self.boots += 1
         self._board_up = False

@@ -14,8 +14,8 @@ from station.ocpp.v16.common import Handler, answer_status, wall_time
 def boot(identity: StationIdentity) -> Frame:
     """BootNotification; texts are cut to the lengths of 6.3."""
     payload: Payload = {
-        "chargePointVendor": identity.vendor[:20],
-        "chargePointModel": identity.model[:20],
+        "chargePointVendor": identity.vendor[:20].rstrip(),
+        "chargePointModel": identity.model[:20].rstrip(),
     }
     optional = (
         ("chargePointSerialNumber", identity.serial, 25),
@@ -25,7 +25,7 @@ def boot(identity: StationIdentity) -> Frame:
         ("meterSerialNumber", identity.meter_serial, 25),
         ("meterType", identity.meter_type, 25),
     )
-    payload.update({name: value[:length] for name, value, length in optional if value})
+    payload.update({name: value[:length].rstrip() for name, value, length in optional if value})
     return Frame("BootNotification", payload)
 
 

@@ -185,11 +185,11 @@ def _stop_points(value: str, model: DeviceModel) -> tuple[VariableWrite, ...]:
     """9.1.24 promises that the transaction goes on (or ends), whatever the stop points were before."""
     points = model.members("TxCtrlr", "TxStopPoint")
     others = [point for point in points if point not in _FALL_WITH_THE_CABLE]
-    if value == "true":
-        wanted = list(points) if len(others) < len(points) else ["EVConnected", *others]
-    else:
-        wanted = others or ["Authorized"]
-    return () if wanted == list(points) else (VariableWrite("TxCtrlr", "TxStopPoint", ",".join(wanted)),)
+    falls = len(others) < len(points)
+    if falls is (value == "true"):
+        return ()
+    wanted = (others or ["Authorized"]) if falls else ["EVConnected", *others]
+    return (VariableWrite("TxCtrlr", "TxStopPoint", ",".join(wanted)),)
 
 
 _UNPLUGGED = Joint(_stops_when_unplugged, _stop_points)

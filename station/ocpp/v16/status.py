@@ -46,8 +46,9 @@ def notice(body: ConnectorNotice, services: Services) -> list[Frame]:
         "status": status,
         "timestamp": iso(best_wall(body.since, services.now())),
     }
-    if body.info:
-        payload["info"] = body.info[:INFO_LENGTH]
+    info = body.info.strip()[:INFO_LENGTH].rstrip()  # padded texts are refused by some
+    if info:
+        payload["info"] = info
     if body.fault is not None:
         payload["vendorErrorCode"] = body.fault.value
     return [Frame("StatusNotification", payload)]
