@@ -1,9 +1,9 @@
 """Errors of the hardware layer: they say who erred.
 
-    HalError
-    |-- BusError        the wire or its adapter: unplugged, time-out, checksum, framing (retry with back-off)
-    |-- DeviceError     the device answered, and its answer is a refusal or nonsense
-    `-- ConfigError     we were asked for something that does not exist (never retried)
+HalError
+|-- BusError        the wire or its adapter: unplugged, time-out, checksum, framing (retry with back-off)
+|-- DeviceError     the device answered, and its answer is a refusal or nonsense
+`-- ConfigError     we were asked for something that does not exist (never retried)
 """
 
 from __future__ import annotations

@@ -200,21 +200,30 @@ def begin_samples(turn: Turn, evse: EvseState, tx: Transaction) -> tuple[MeterSa
     return _sample(turn, evse, begin, _SAMPLED, "TxStartedMeasurands", turn.now)
 
 
-def end_samples(turn: Turn, evse: EvseState, tx: Transaction) -> tuple[MeterSample, ...]:
-    """Samples of the Ended fact: what was kept, and the last reading."""
+def end_samples(
+    turn: Turn, evse: EvseState, tx: Transaction, last: MeterReading | None = None
+) -> tuple[MeterSample, ...]:
+    """Samples of the Ended fact: what was kept, and the last reading (`last`, else the EVSE's newest)."""
     end = ReadingContext.TRANSACTION_END
-    return (*tx.ended_samples, *_sample(turn, evse, end, _SAMPLED, "TxEndedMeasurands", turn.now))
+    return (*tx.ended_samples, *_sample(turn, evse, end, _SAMPLED, "TxEndedMeasurands", turn.now, last))
 
 
 def _sample(
-    turn: Turn, evse: EvseState, context: ReadingContext, component: str, variable: str, at: Now
+    turn: Turn,
+    evse: EvseState,
+    context: ReadingContext,
+    component: str,
+    variable: str,
+    at: Now,
+    other: MeterReading | None = None,
 ) -> tuple[MeterSample, ...]:
     model = turn.model
-    if evse.reading is None or not (context is ReadingContext.TRIGGER or model.boolean(component, "Enabled")):
+    reading = other or evse.reading
+    if reading is None or not (context is ReadingContext.TRIGGER or model.boolean(component, "Enabled")):
         return ()
     values = measurands.sample(
         model.members(component, variable),
-        evse.reading,
+        reading,
         offered_a=evse.output.current_a if evse.output is not None else 0.0,
         phases=evse.info.phases,
         voltage_v=evse.info.voltage_v,

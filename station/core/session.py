@@ -9,6 +9,7 @@ from __future__ import annotations
 from hal.api import FaultCode, MeterReading
 from station.core import availability, metering
 from station.core import evse as rules
+from station.core.effects import Refused
 from station.core.facts import token_to_json
 from station.core.recording import record, save_tx
 from station.core.state import AuthState, EvseState, Turn
@@ -167,14 +168,14 @@ def ask_final_reading(turn: Turn, evse: EvseState) -> None:
         close(turn, evse)
 
 
-def close(turn: Turn, evse: EvseState) -> None:
-    """The last reading is here, or will not come: report the end and free the EVSE."""
+def close(turn: Turn, evse: EvseState, last: MeterReading | None = None) -> None:
+    """The last reading is here, or will not come: report the end and free the EVSE. `last`: instead of the EVSE's newest reading."""
     tx = evse.tx
     if tx is None or tx.ending is None:
         return
     turn.cancel("ending", evse.number)
     turn.cancel("opening", evse.number)
-    record(turn, evse, tx, TxPhase.ENDED, tx.ending.trigger, samples=metering.end_samples(turn, evse, tx))
+    record(turn, evse, tx, TxPhase.ENDED, tx.ending.trigger, samples=metering.end_samples(turn, evse, tx, last))
     tx.close()
     evse.tx = None
     turn.save("tx", str(evse.number), None)
@@ -187,16 +188,31 @@ def close(turn: Turn, evse: EvseState) -> None:
 
 def reading_came(turn: Turn, evse: EvseState, reading: MeterReading) -> None:
     """A meter reading: it feeds whatever was due, ends what waits for its last one, and counts against energy limits."""
-    metering.on_reading(turn, evse, reading)
     tx = evse.tx
+    last = None if tx is None else _before_another_meter(turn, tx, reading)
+    metering.on_reading(turn, evse, reading)
+    if tx is not None and last is not None:
+        tx.last_wh = last.energy_import_wh
     if tx is not None and not tx.open:
         if not evse.relay_closed:
-            close(turn, evse)
+            close(turn, evse, last)
     elif evse.auth is not None and evse.auth.state is AuthState.INVALID:
         settle(turn, evse)  # the allowance of MaxEnergyOnInvalidId may be used up
     elif _is_first_signed(turn, evse, reading):
         evse.signed = True
         settle(turn, evse, Trigger.SIGNED_DATA_RECEIVED if tx is None else None)
+
+
+def _before_another_meter(turn: Turn, tx: Transaction, reading: MeterReading) -> MeterReading | None:
+    """A register that is lower after a restart is another meter, or a reset one: then the last one saved is the end.
+
+    Energy is told once too little at most by what flowed since that row, and never negative.
+    """
+    if tx.open or tx.started.boot == turn.now.boot or tx.last_wh is None or reading.energy_import_wh >= tx.last_wh:
+        return None
+    shown = f"{reading.energy_import_wh:.0f} Wh, less than {tx.last_wh:.0f} Wh before the restart"
+    turn.emit(Refused(tx.evse, f"the meter shows {shown}: the transaction ends with the last register saved"))
+    return MeterReading(energy_import_wh=tx.last_wh)
 
 
 def _is_first_signed(turn: Turn, evse: EvseState, reading: MeterReading) -> bool:

@@ -40,7 +40,7 @@ class ClientSettings:
     answer_within_s: a CALL of the CSMS unanswered for so long gets InternalError.
     commit_retry_s: pause before a failed commit is tried again. reconnect_grace_s: lets a reply leave first.
     statuses_after_reconnect: versions in which every status is told after every reconnect, however short the break.
-    speed: seconds of the station's monotonic clock per second of the loop, now (scaled time towards a foreign CSMS); 0: it stands still.
+    speed: seconds of the station's monotonic clock per second of the loop, now (scaled towards a foreign CSMS); 0: it stands still.
     """
 
     link: LinkSettings

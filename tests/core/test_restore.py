@@ -68,6 +68,22 @@ def test_power_that_fails_faster_than_the_meter_answers() -> None:
     assert after.last.register_wh == pytest.approx(after.register[1])
 
 
+@pytest.mark.parametrize("shown", [0.0, 900.0])
+def test_another_meter_after_the_restart_does_not_end_below_what_was_told(shown: float) -> None:
+    """A register below the last one saved is another meter, or a reset one: the last one saved is the end."""
+    rig = Rig()
+    rig.charge()
+    rig.wait(125)
+    told = max(f.register_wh or 0.0 for f in rig.facts)
+    rig.register[1] = shown
+    after = rig.reboot()
+    assert after.last.phase is TxPhase.ENDED
+    assert after.last.register_wh == pytest.approx(told)
+    assert [s.values[0].value for s in after.last.samples] == sorted(s.values[0].value for s in after.last.samples)
+    after.charge()
+    assert after.last.register_wh == pytest.approx(shown), "the next session counts on the meter that is there"
+
+
 def test_a_locked_cable_waits_for_its_owner_over_a_restart() -> None:
     """E05.FR.11, E09.FR.03, 1.6 section 4.8: the owner's card frees the plug, also after a power cut."""
     rig = Rig(overrides={"OCPPCommCtrlr.UnlockOnEVSideDisconnect": "false"})

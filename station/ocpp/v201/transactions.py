@@ -13,9 +13,8 @@ from station.ocpp.v201.authorization import id_token, read_token_info
 from station.ocpp.v201.fields import Handler, address, cut, whole
 from station.ocpp.v201.metering import meter_values
 
-# What the driver does at the station need not be told (E06). The words of 1.6 for resets and unlocking have no twin.
-_STOPPED_REASONS: Mapping[StopReason, str | None] = {
-    StopReason.LOCAL: None,
+# The words of 1.6 for resets and unlocking have no twin. Local may be left out (E06), but two certification cases want to read it.
+_STOPPED_REASONS: Mapping[StopReason, str] = {
     StopReason.HARD_RESET: StopReason.IMMEDIATE_RESET.value,
     StopReason.SOFT_RESET: StopReason.IMMEDIATE_RESET.value,
     StopReason.UNLOCK_COMMAND: StopReason.OTHER.value,
@@ -74,9 +73,7 @@ def _info(fact: TxFact) -> Payload:
     if seconds is not None:
         info["timeSpentCharging"] = seconds
     if fact.phase is TxPhase.ENDED and fact.stop_reason is not None:
-        reason = _STOPPED_REASONS.get(fact.stop_reason, fact.stop_reason.value)
-        if reason is not None:
-            info["stoppedReason"] = reason
+        info["stoppedReason"] = _STOPPED_REASONS.get(fact.stop_reason, fact.stop_reason.value)
     if fact.remote_start_id is not None:
         info["remoteStartId"] = fact.remote_start_id  # F01, F02.FR.21
     return info

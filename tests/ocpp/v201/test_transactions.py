@@ -174,7 +174,7 @@ def test_every_event_names_its_evse():
     ("reason", "word"),
     [
         (None, None),
-        (StopReason.LOCAL, None),  # E06: may be omitted
+        (StopReason.LOCAL, "Local"),  # E06: may be omitted
         (StopReason.REMOTE, "Remote"),
         (StopReason.TIMEOUT, "Timeout"),  # TC_E_05
         (StopReason.DE_AUTHORIZED, "DeAuthorized"),
