@@ -194,12 +194,24 @@ def _stop_points(value: str, model: DeviceModel) -> tuple[VariableWrite, ...]:
 
 _UNPLUGGED = Joint(_stops_when_unplugged, _stop_points)
 
+
+def _same(value: str, _model: DeviceModel) -> str:
+    return value
+
+
+def _collected_too(value: str, _model: DeviceModel) -> tuple[VariableWrite, ...]:
+    """9.1.4: the same interval takes the samples of StopTxnAlignedData, which 2.x has a variable of their own for."""
+    return (VariableWrite("AlignedDataCtrlr", "TxEndedInterval", value),)
+
+
+_ALIGNED = Joint(_same, _collected_too)
+
 TABLE: tuple[Key, ...] = (
     # 9.1 Core
     Key("AllowOfflineTxForUnknownId", "AuthCtrlr", "OfflineTxForUnknownIdEnabled"),
     Key("AuthorizationCacheEnabled", "AuthCacheCtrlr", "Enabled"),
     Key("AuthorizeRemoteTxRequests", "AuthCtrlr", "AuthorizeRemoteStart"),
-    Key("ClockAlignedDataInterval", "AlignedDataCtrlr", "Interval"),
+    Key("ClockAlignedDataInterval", "AlignedDataCtrlr", "Interval", joint=_ALIGNED),
     Key("ConnectionTimeOut", "TxCtrlr", "EVConnectionTimeOut"),
     Key(
         "ConnectorPhaseRotation",
