@@ -3,27 +3,43 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import math
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from station import __version__
 
+if TYPE_CHECKING:
+    from station.config_fields import Text
+
 VERSIONS = ("1.6", "2.0.1")
 OK, FAILED, WRONG = 0, 1, 2
-LONGEST_TOKEN = 36  # identifierString of idToken (2.0.1); 1.6 takes 20
+OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EINVAL})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse and run. Returns the exit code: 0 fine, 1 it did not work, 2 wrong arguments or a wrong file."""
+    if sys.stdout is None:  # `station ... >&-`
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  # open as long as the process is
+    try:
+        return _run_command(argv)
+    finally:
+        _forget_unwritten()
+
+
+def _run_command(argv: Sequence[str] | None) -> int:
     arguments = parser().parse_args(argv)
     handler: Callable[[argparse.Namespace], int] = arguments.handler
     from station.errors import ConfigError, StationError
 
     try:
-        return handler(arguments)
+        code = handler(arguments)
+        sys.stdout.flush()
+        return code
     except ConfigError as error:
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr)
@@ -33,18 +49,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
     except KeyboardInterrupt:
         return OK
-    except BrokenPipeError:  # `station play ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # `station play ... | head`: who has read enough is content
         return OK
-    finally:
-        _flush()
+    except OSError as error:
+        print(f"error: {_what_failed(error)}", file=sys.stderr)
+        return FAILED
 
 
-def _flush() -> None:
-    """What is still buffered for a pipe that nobody reads any more is no error either."""
+def _what_failed(error: OSError) -> str:
+    """Errors of files say which file, those of the standard streams do not."""
+    if error.filename is None and error.errno in OUTPUT_ERRORS:
+        return f"the output cannot be written: {error.strerror}"
+    return str(error)
+
+
+def _forget_unwritten() -> None:
+    """What is still buffered for somebody who does not take it must have somewhere to go when the program ends."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -87,9 +110,25 @@ def _duration(text: str) -> float:
 
 
 def _token(text: str) -> str:
-    if not 0 < len(text) <= LONGEST_TOKEN or not text.isprintable():
-        raise argparse.ArgumentTypeError(f"must have 1 to {LONGEST_TOKEN} characters (got {text!r})")
-    return text
+    from station.config_fields import TOKEN
+
+    return _fitting(TOKEN, text)
+
+
+def _identity(text: str) -> str:
+    from station.config_fields import IDENTITY
+
+    return _fitting(IDENTITY, text)
+
+
+def _fitting(kind: Text, text: str) -> str:
+    """The same rules as for configuration files."""
+    from station.config_fields import WrongValueError
+
+    try:
+        return kind.read(text)
+    except WrongValueError as error:
+        raise argparse.ArgumentTypeError(f"must be {error.expected} (got {text!r})") from error
 
 
 def _add_sim(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -100,7 +139,9 @@ def _add_sim(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     sim.add_argument("--ocpp", choices=VERSIONS, default="2.0.1", help="OCPP version (default: 2.0.1)")
     sim.add_argument("--csms", metavar="URL", help="your CSMS (ws:// or wss://, without the id); default: embedded")
-    sim.add_argument("--id", default="PILOT-1", metavar="NAME", help="identity of the station (default: PILOT-1)")
+    sim.add_argument(
+        "--id", type=_identity, default="PILOT-1", metavar="NAME", help="identity of the station (default: PILOT-1)"
+    )
     sim.add_argument(
         "--password-file", metavar="FILE", type=Path, help="file whose first line is the Basic auth password"
     )
@@ -118,7 +159,9 @@ def _add_sim(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     sim.add_argument(
         "--seed", default="1", metavar="TEXT", help="the same seed gives the same ids and the same jitter (default: 1)"
     )
-    sim.add_argument("--store", metavar="DIR", type=Path, help="keep the database there; default: a temporary one")
+    sim.add_argument(
+        "--store", metavar="DIR", type=Path, help="keep database and meters there; default: a temporary one"
+    )
     sim.add_argument("--no-demo", dest="demo", action="store_false", help="do not play the first session")
     sim.add_argument("--plain", action="store_true", help="lines instead of a screen, for logs and pipes")
     sim.add_argument("--duration", type=_duration, metavar="S", help="end after so many simulated seconds")
@@ -155,6 +198,12 @@ def _add_play(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     play.add_argument("scenario", nargs="?", help="a TOML file, or the name of a shipped scenario; none: list them")
     play.add_argument("--ocpp", choices=VERSIONS, help="only in this version (default: every one that it claims)")
     play.add_argument("--seed", metavar="TEXT", help="instead of the scenario's own")
+    play.add_argument(
+        "--speed",
+        type=_speed,
+        metavar="N|max",
+        help="station seconds per second, to watch it (default: max, as fast as possible)",
+    )
     play.add_argument("--plain", action="store_true", help="no colours, byte for byte the same for the same seed")
     play.set_defaults(handler=_play)
 
@@ -166,7 +215,9 @@ def _play(arguments: argparse.Namespace) -> int:
         for name, title in play.shipped():
             print(f"{name:<28} {title}")
         return OK
-    return play.main(arguments.scenario, seed=arguments.seed, ocpp=arguments.ocpp, plain=arguments.plain)
+    return play.main(
+        arguments.scenario, seed=arguments.seed, ocpp=arguments.ocpp, plain=arguments.plain, speed=arguments.speed
+    )
 
 
 def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

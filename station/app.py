@@ -140,7 +140,8 @@ class StationApp:
     def __init__(self, setup: StationSetup, around: Surroundings, *, notifier: Notifier | None = None) -> None:
         """Builds everything, opens the store. Raises StoreError and ConfigError; nothing runs yet.
 
-        notifier: the service manager's watchdog is fed while every board's output task shows signs of life.
+        notifier: the service manager's watchdog is fed while every board's output task and the OCPP client
+            show signs of life.
         """
         self.setup = setup
         self._notifier = notifier
@@ -160,11 +161,11 @@ class StationApp:
             self.jobs = Jobs(self.store, self._job_reported)
             self.hosts = tuple(self._host(name, board) for name, board in self.boards.items())
             self.hands = StationHands(self.hosts, self._submit, self.jobs, self._reboot)
-            # The gateway needs the client and the client the gateway; the client looks at it only once started.
-            self.client = OcppClient(
-                self._client_settings(), _Late(self), self.store, DIALECTS, self.new_id, self._rng, around.link
+            # The gateway needs the client and the client the gateway.
+            self.gateway = Gateway(station, self.store, self.clock, self._scheduler, None, self.hands)
+            self.client = self.gateway.outlet = OcppClient(
+                self._client_settings(), self.gateway, self.store, DIALECTS, self.new_id, self._rng, around.link
             )
-            self.gateway = Gateway(station, self.store, self.clock, self._scheduler, self.client, self.hands)
             undo.pop_all()
         live.connect(self.model, self.gateway.view, self.clock.now)
         self._supervisor = Supervisor()
@@ -275,8 +276,9 @@ class StationApp:
             self._supervisor.watch(f"board {name}", host.run)
         if self._notifier is not None:
             checks = {f"board {name}": host.alive for host, name in zip(self.hosts, self.boards, strict=True)}
+            checks["ocpp"] = self.client.alive
             self._supervisor.watch("watchdog", Watchdog(self._notifier, checks).run, forever=False)
-        self.client.start(reason)
+        self._supervisor.watch("link", lambda: self.client.run(reason), forever=False)  # it ends when it is told to
 
     def _why_started(self) -> tuple[StopReason, str]:
         """Why a transaction found open ended, and the boot reason (B01.FR.03)."""
@@ -351,16 +353,6 @@ class StationApp:
         await self.hands.close()
         self.store.close()
         await self.jobs.close()
-
-
-class _Late:
-    """The gateway as the client sees it: looked up when used, because it is built after the client."""
-
-    def __init__(self, app: StationApp) -> None:
-        self._app = app
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._app.gateway, name)
 
 
 def _info(setup: EvseSetup, unit: EvseUnit) -> EvseInfo:

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,19 @@ def best_wall(at: Now, now: Now) -> float:
     return now.wall - (now.mono - at.mono)
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# RFC 3339 has four digits for the year, and no year 0 in Python.
+_FIRST_WALL = -62_135_596_800.0
+_LAST_WALL = 253_402_300_799.999
+
+
 def iso(wall: float) -> str:
-    """RFC 3339 in UTC with Z and milliseconds, what every CSMS seen accepts (6 digits are refused by one)."""
-    millis = round(wall * 1000)
-    seconds, millis = divmod(millis, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{millis:03d}Z"
+    """RFC 3339 in UTC with Z and milliseconds, what every CSMS seen accepts (6 digits are refused by one).
+
+    Never raises: what lies outside the years 1 to 9999 becomes the nearest moment inside, no number the first.
+    """
+    millis = round(min(_LAST_WALL, max(_FIRST_WALL, wall)) * 1000)
+    return (_EPOCH + timedelta(milliseconds=millis)).isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 _LEAP = re.compile(r":60(?=[.,Zz+-]|$)")

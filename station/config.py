@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
-from station.config_check import Claims, DriverCheck, check_all
-from station.config_fields import Flag, Integer, IntegerList, Number, Text, WordList, setting
-from station.config_read import read_boards, read_list, read_table, read_variables, unknown
+from station.config_check import Claims, DriverCheck, Sections, check_all
+from station.config_fields import IDENTITY, Flag, Integer, IntegerList, Number, Text, WordList, setting
+from station.config_read import Found, find_boards, find_list, find_table, find_variables, unknown
+from station.config_secret import SOURCES, read_secret
 from station.config_toml import Key, Report, read_toml
 from station.errors import ConfigError
 
@@ -34,8 +35,7 @@ __all__ = [
 ]
 
 VERSIONS = ("2.0.1", "1.6")
-# identifierString of 2.0.1 part 4, and what SteVe allows.
-IDENTITY = r"[A-Za-z0-9*\-_=:+|@.#]+"
+T = TypeVar("T")
 FILE = Text(4096, what="a file name")
 SECTIONS = ("station", "csms", "store", "board", "evse", "variables", "log", "clock")
 
@@ -45,7 +45,7 @@ class StationSettings:
     """Who this station is. The CSMS knows it by its id; the rest is told in BootNotification."""
 
     id: str = setting(
-        Text(48, IDENTITY, "1 to 48 letters, digits and * - _ = : + | @ . #"),
+        IDENTITY,
         "Identity at the CSMS; the last part of the URL that is opened, and the user name of Basic auth.",
         example="CS001",
     )
@@ -130,24 +130,14 @@ class CsmsSettings:
 
     @property
     def has_password(self) -> bool:
-        return any(source is not None for source in (self.password, self.password_file, self.password_env))
+        return any(getattr(self, source) is not None for source in SOURCES)
 
     def read_password(self, environ: Mapping[str, str] = os.environ) -> str | None:
         """The password, from wherever it is kept. Raises ConfigError when it cannot be had."""
-        if self.password_env is not None:
-            if not environ.get(self.password_env):
-                raise ConfigError([f"csms.password_env: the environment variable {self.password_env} is not set."])
-            return environ[self.password_env]
-        if self.password_file is not None:
-            try:
-                lines = Path(self.password_file).read_text(encoding="utf-8").splitlines()
-            except (OSError, ValueError) as error:
-                reason = error.strerror if isinstance(error, OSError) else "it is not text"
-                raise ConfigError([f"csms.password_file: cannot read {self.password_file}: {reason}."]) from error
-            if not lines or not lines[0]:
-                raise ConfigError([f"csms.password_file: the first line of {self.password_file} is empty."])
-            return lines[0]
-        return self.password
+        for source in SOURCES:
+            if (value := getattr(self, source)) is not None:
+                return read_secret(source, value, environ)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +153,12 @@ class StoreSettings:
 class BoardSettings:
     """One piece of hardware behind one driver, and which EVSEs of the station it drives.
 
-    All other keys of the table are settings of the driver (`settings`), as its own documentation lists them.
+    All other keys of the table are settings of the driver. They stand beside these two, not in a table of their own.
     """
 
     driver: str = setting(
         Text(64, r"[A-Za-z0-9_.-]+", "a driver's name"),
-        "Name of the driver; `station check` lists them.",
+        "Name of the driver; `station config drivers` lists them.",
         example="sim",
     )
     evses: tuple[int, ...] = setting(
@@ -258,7 +248,8 @@ def load(
 ) -> Settings:
     """Read a configuration file. Raises ConfigError with every mistake in it.
 
-    driver_check(driver, settings): raises hal.errors.ConfigError when a board cannot be made of them.
+    driver_check(driver, settings): how many EVSEs the board has, None when it has as many as are named; raises
+    hal.errors.ConfigError when a board cannot be made of them.
     claims(driver, settings): the (port, address) pairs that a board occupies; raises the same.
     """
     path = Path(path)
@@ -277,20 +268,41 @@ def parse(
 ) -> Settings:
     """Settings from what a TOML file would contain. `base`: directory of relative file names. Raises ConfigError."""
     report = Report(lines)
-    sections: dict[str, Any] = {
-        "station": read_table(StationSettings, data, ("station",), report),
-        "csms": read_table(CsmsSettings, data, ("csms",), report),
-        "store": read_table(StoreSettings, data, ("store",), report),
-        "log": read_table(LogSettings, data, ("log",), report),
-        "clock": read_table(ClockSettings, data, ("clock",), report),
-        "boards": read_boards(BoardSettings, data, report),
-        "evses": read_list(EvseSettings, data, "evse", report),
-        "variables": read_variables(data, report),
-    }
+    base = base or Path.cwd()
+    csms = find_table(CsmsSettings, data, ("csms",), report)
+    store = find_table(StoreSettings, data, ("store",), report)
+    read = Sections(
+        station=find_table(StationSettings, data, ("station",), report),
+        csms=_resolved(csms, ("password_file", "ca_file", "cert_file", "key_file"), base),
+        store=_resolved(store, ("path",), base),
+        log=find_table(LogSettings, data, ("log",), report),
+        clock=find_table(ClockSettings, data, ("clock",), report),
+        boards=find_boards(BoardSettings, data, report),
+        evses=find_list(EvseSettings, data, "evse", report),
+        variables=find_variables(data, report),
+    )
+    if data.get("board") == []:
+        report.problem(("board",), "there is no board", "write at least one [[board]] with driver and evses")
     for name in data:
         if name not in SECTIONS:
             unknown(name, SECTIONS, (name,), report)
-    check_all(sections, base or Path.cwd(), report, driver_check=driver_check, claims=claims, environ=environ)
+    check_all(read, report, driver_check=driver_check, claims=claims, environ=environ)
     if report.problems:
         raise ConfigError(report.problems)
-    return Settings(**sections, warnings=tuple(report.warnings))
+    return Settings(
+        station=read.station.build(),
+        csms=read.csms.build(),
+        boards=tuple(board.build() for board in read.boards),
+        evses=tuple(evse.build() for evse in read.evses),
+        store=read.store.build(),
+        log=read.log.build(),
+        clock=read.clock.build(),
+        variables=read.variables,
+        warnings=tuple(report.warnings),
+    )
+
+
+def _resolved(found: Found[T], names: tuple[str, ...], base: Path) -> Found[T]:
+    """File names are relative to the configuration file."""
+    absolute = {name: str(base / found.get(name)) for name in names if found.get(name) is not None}
+    return replace(found, values={**found.values, **absolute})

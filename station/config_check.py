@@ -1,29 +1,41 @@
-"""What single values cannot tell: whether the parts of a configuration fit each other and this machine."""
+"""What single values cannot tell: whether the parts of a configuration fit each other and this machine.
+
+Each check looks at what could be read: a mistake elsewhere, even in the same table, hides none.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-import stat
-from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from hal.errors import HalError
-from station.config_read import got
+from station.config_read import Found, got
+from station.config_secret import SOURCES, read_secret
 from station.config_toml import Key, Report, render
 from station.core.components import standard_definitions
 from station.core.types import EvseInfo
 from station.errors import ConfigError
+from station.store.private import readable_by_others
 
 if TYPE_CHECKING:
-    from station.config import BoardSettings, CsmsSettings, EvseSettings, StationSettings
+    from station.config import (
+        BoardSettings,
+        ClockSettings,
+        CsmsSettings,
+        EvseSettings,
+        LogSettings,
+        StationSettings,
+        StoreSettings,
+    )
 
-__all__ = ["Claims", "DriverCheck", "check_all"]
+__all__ = ["Claims", "DriverCheck", "Sections", "check_all"]
 
-DriverCheck = Callable[[str, Mapping[str, object]], object]
+DriverCheck = Callable[[str, Mapping[str, object]], int | None]
 Claims = Callable[[str, Mapping[str, object]], set[tuple[str, int]]]
 
 SHORTEST_PASSWORD = 16  # A00.FR.205 (2.0.1): 16 to 40 characters
@@ -31,65 +43,62 @@ LONGEST_PASSWORD = 40
 EVERYBODY_UNDERSTANDS = re.compile(r"[A-Za-z0-9._:-]+")
 
 
+@dataclass(frozen=True, slots=True)
+class Sections:
+    """The file as far as it could be read."""
+
+    station: Found[StationSettings]
+    csms: Found[CsmsSettings]
+    store: Found[StoreSettings]
+    log: Found[LogSettings]
+    clock: Found[ClockSettings]
+    boards: Sequence[Found[BoardSettings]]
+    evses: Sequence[Found[EvseSettings]]
+    variables: Mapping[str, str]
+
+
 def check_all(
-    sections: dict[str, Any],
-    base: Path,
+    read: Sections,
     report: Report,
     *,
     driver_check: DriverCheck | None,
     claims: Claims | None,
     environ: Mapping[str, str],
 ) -> None:
-    """Check what was read (None: a part that is wrong already) and make its file names absolute, in place."""
-    for name, names in (("csms", ("password_file", "ca_file", "cert_file", "key_file")), ("store", ("path",))):
-        if sections[name] is not None:
-            sections[name] = _resolved(sections[name], names, base)
-    if sections["csms"] is not None:
-        _check_csms(sections["csms"], report, environ)
-        if sections["station"] is not None:
-            _check_identity(sections["station"], sections["csms"], report)
-    boards, evses = sections["boards"], sections["evses"]
-    if boards is not None:
-        _check_numbers(boards, report)
-        wrong = _check_drivers(boards, report, driver_check)
-        if claims is not None:
-            _check_claims(boards, report, claims, wrong)
-        if evses is not None:
-            _check_evses(boards, evses, report)
-    if sections["variables"]:
-        _check_variables(boards or (), evses or (), sections["variables"], report)
-
-
-def _resolved(settings: Any, names: tuple[str, ...], base: Path) -> Any:
-    changes = {
-        field.name: str(base / getattr(settings, field.name))
-        for field in fields(settings)
-        if field.name in names and getattr(settings, field.name) is not None
-    }
-    return replace(settings, **changes)
+    """Check what was read, file names absolute."""
+    _check_csms(read.csms, report, environ)
+    _check_identity(read.station, read.csms, report)
+    _check_numbers(read.boards, report)
+    wrong = _check_drivers(read.boards, report, driver_check) if driver_check is not None else set()
+    if claims is not None:
+        _check_claims(read.boards, report, claims, wrong)
+    _check_evses(read.boards, read.evses, report)
+    if read.variables:
+        _check_variables(read, report)
 
 
 # --- csms -------------------------------------------------------------------------------------------------------------
 
 
-def _check_csms(csms: CsmsSettings, report: Report, environ: Mapping[str, str]) -> None:
-    host = _check_url(csms.url, report)
-    sources = [name for name in ("password", "password_file", "password_env") if getattr(csms, name) is not None]
+def _check_csms(csms: Found[CsmsSettings], report: Report, environ: Mapping[str, str]) -> None:
+    url: str = csms.get("url") or ""
+    host = _check_url(url, report) if url else None
+    sources = [name for name in SOURCES if csms.given(name)]
     for name in sources[1:]:
         report.problem(("csms", name), f"the password is given by {sources[0]} already", "keep one of them")
-    if csms.has_password and host is not None and not _is_local(host) and csms.url.lower().startswith("ws:"):
+    if sources and host is not None and not _is_local(host) and url.lower().startswith("ws:"):
         report.warn(("csms", "url"), "the password travels unencrypted", "use wss://")
     _check_files(csms, report)
-    if len(sources) == 1:
-        _check_password(csms, sources[0], report, environ)
-    if csms.local_address is not None:
+    for source in sources:
+        if csms.get(source) is not None and (len(sources) == 1 or source == "password"):
+            _check_password(source, csms.get(source), report, environ)
+    address = csms.get("local_address")
+    if address is not None:
         try:
-            ipaddress.ip_address(csms.local_address)
+            ipaddress.ip_address(address)
         except ValueError:
             key: Key = ("csms", "local_address")
-            report.problem(
-                key, f"must be an IP address (got {csms.local_address!r})", "write 192.0.2.10 or 2001:db8::1"
-            )
+            report.problem(key, f"must be an IP address {got(address)}", "write 192.0.2.10 or 2001:db8::1")
 
 
 def _check_url(url: str, report: Report) -> str | None:
@@ -121,30 +130,30 @@ def _is_local(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _check_files(csms: CsmsSettings, report: Report) -> None:
+def _check_files(csms: Found[CsmsSettings], report: Report) -> None:
     for name in ("ca_file", "cert_file", "key_file", "password_file"):
-        path = getattr(csms, name)
+        path = csms.get(name)
         key: Key = ("csms", name)
         if path is None:
             continue
         if not Path(path).is_file():
             report.problem(key, f"there is no file {path}", "create it or correct the name")
-        elif name in {"key_file", "password_file"} and Path(path).stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        elif name in {"key_file", "password_file"} and readable_by_others(Path(path)):
             report.warn(key, f"others than its owner may read {path}", f"chmod 600 {path}")
-        if name != "password_file" and csms.url.lower().startswith("ws:"):
+        if name != "password_file" and (csms.get("url") or "").lower().startswith("ws:"):
             report.warn(key, "has no effect without TLS", "use wss:// in csms.url")
-    if csms.key_file is not None and csms.cert_file is None:
+    if csms.given("key_file") and not csms.given("cert_file"):
         report.problem(("csms", "key_file"), "is of no use without cert_file", "add the certificate of this key")
 
 
-def _check_password(csms: CsmsSettings, source: str, report: Report, environ: Mapping[str, str]) -> None:
+def _check_password(source: str, value: str, report: Report, environ: Mapping[str, str]) -> None:
     key: Key = ("csms", source)
     try:
-        password = csms.read_password(environ) or ""
+        password = read_secret(source, value, environ)
     except ConfigError as error:
         if source == "password_env":
             report.problem(key, error.problems[0].partition(": ")[2].rstrip("."), "set it in the service's environment")
-        elif Path(str(csms.password_file)).is_file():
+        elif Path(value).is_file():
             report.problem(key, error.problems[0].partition(": ")[2].rstrip("."), "put the password on the first line")
         return
     if len(password) > LONGEST_PASSWORD:
@@ -153,11 +162,15 @@ def _check_password(csms: CsmsSettings, source: str, report: Report, environ: Ma
         report.warn(key, f"the password is shorter than {SHORTEST_PASSWORD} characters", "agree on a longer one")
 
 
-def _check_identity(station: StationSettings, csms: CsmsSettings, report: Report) -> None:
+def _check_identity(station: Found[StationSettings], csms: Found[CsmsSettings], report: Report) -> None:
     key: Key = ("station", "id")
-    if csms.has_password and ":" in station.id:
-        report.problem(key, f"must not contain ':' when there is a password (got {station.id!r})", "use - or _")
-    elif not EVERYBODY_UNDERSTANDS.fullmatch(station.id):
+    identity = station.get("id")
+    if identity is None:
+        return
+    if ":" in identity and any(csms.given(source) for source in SOURCES):
+        # Basic auth ends the user name at the first colon (RFC 7617), and the identity is the user name.
+        report.problem(key, f"must not contain ':' when there is a password {got(identity)}", "use - or _")
+    elif not EVERYBODY_UNDERSTANDS.fullmatch(identity):
         report.warn(
             key,
             "has characters that must be encoded in a URL, which some CSMSs get wrong",
@@ -168,51 +181,69 @@ def _check_identity(station: StationSettings, csms: CsmsSettings, report: Report
 # --- hardware ---------------------------------------------------------------------------------------------------------
 
 
-def _check_numbers(boards: tuple[BoardSettings, ...], report: Report) -> None:
+def _numbers(boards: Sequence[Found[BoardSettings]]) -> tuple[set[int], bool]:
+    """The EVSEs that the boards drive, and whether that is all: a list that cannot be read may name more."""
+    numbers = {number for board in boards for number in board.get("evses") or ()}
+    return numbers, all(board.get("evses") is not None for board in boards)
+
+
+def _check_numbers(boards: Sequence[Found[BoardSettings]], report: Report) -> None:
     """EVSEs are numbered 1 to n, each on one board (2.0.1 part 1, 7.1)."""
-    owners: dict[int, int] = {}
-    for position, board in enumerate(boards, start=1):
-        for number in board.evses:
-            owner = owners.setdefault(number, position)
-            if owner != position:
+    owners: dict[int, Key] = {}
+    for board in boards:
+        for number in board.get("evses") or ():
+            owner = owners.setdefault(number, board.key)
+            if owner != board.key:
                 report.problem(
-                    ("board", position, "evses"), f"EVSE {number} is on board {owner} already", "number each once"
+                    (*board.key, "evses"), f"EVSE {number} is on {render(owner)} already", "number each once"
                 )
-    gaps = sorted(set(range(1, max(owners, default=0) + 1)) - owners.keys())
-    if gaps:
+    numbers, complete = _numbers(boards)
+    gaps = sorted(set(range(1, max(numbers, default=0) + 1)) - numbers)
+    if gaps and complete:
         missing = ", ".join(str(number) for number in gaps)
         report.problem(
-            ("board", 1, "evses"), f"EVSE numbers have a gap: no {missing}", "number EVSEs 1, 2, 3... over all boards"
+            (*boards[0].key, "evses"),
+            f"EVSE numbers have a gap: no {missing}",
+            "number EVSEs 1, 2, 3... over all boards",
         )
-    if not boards:
-        report.problem(("board",), "there is no board", "write at least one [[board]] with driver and evses")
 
 
-def _check_evses(boards: tuple[BoardSettings, ...], evses: tuple[EvseSettings, ...], report: Report) -> None:
-    known = {number for board in boards for number in board.evses}
+def _check_evses(boards: Sequence[Found[BoardSettings]], evses: Sequence[Found[EvseSettings]], report: Report) -> None:
+    known, complete = _numbers(boards)
     seen: set[int] = set()
-    for position, evse in enumerate(evses, start=1):
-        key: Key = ("evse", position, "id")
-        if evse.id in seen:
-            report.problem(key, f"EVSE {evse.id} is described twice", "merge the two [[evse]] tables")
-        elif evse.id not in known:
+    for evse in evses:
+        key: Key = (*evse.key, "id")
+        number = evse.get("id")
+        if number is None:
+            continue
+        if number in seen:
+            report.problem(key, f"EVSE {number} is described twice", "merge the two [[evse]] tables")
+        elif boards and complete and number not in known:
             report.problem(
-                key, f"no board drives EVSE {evse.id}", "add it to evses of a [[board]], or remove this table"
+                key, f"no board drives EVSE {number}", "add it to evses of a [[board]], or remove this table"
             )
-        seen.add(evse.id)
+        seen.add(number)
 
 
-def _check_drivers(boards: tuple[BoardSettings, ...], report: Report, driver_check: DriverCheck | None) -> set[int]:
-    """Positions of the boards that their drivers refuse."""
-    wrong: set[int] = set()
-    if driver_check is None:
-        return wrong
-    for position, board in enumerate(boards, start=1):
+def _check_drivers(boards: Sequence[Found[BoardSettings]], report: Report, driver_check: DriverCheck) -> set[Key]:
+    """The boards that their drivers refuse."""
+    wrong: set[Key] = set()
+    for board in boards:
+        driver, numbers = board.get("driver"), board.get("evses") or ()
+        if driver is None:
+            continue
         try:
-            driver_check(board.driver, board.settings)
+            units = driver_check(driver, board.values["settings"])
         except HalError as error:
-            wrong.add(position)
-            _driver_problems(("board", position), str(error), report)
+            wrong.add(board.key)
+            _driver_problems(board.key, str(error), report)
+            continue
+        if units is not None and len(numbers) > units:
+            report.problem(
+                (*board.key, "evses"),
+                f"names {len(numbers)} EVSEs, but the board ({driver}) has {units}",
+                f"name {units}, one for each EVSE of the board in its order",
+            )
     return wrong
 
 
@@ -227,57 +258,56 @@ def _driver_problems(key: Key, message: str, report: Report) -> None:
         report.problem((*key, named[1]), rest + text[named.end() :].rstrip("."))
 
 
-def _check_claims(boards: tuple[BoardSettings, ...], report: Report, claims: Claims, wrong: set[int]) -> None:
+def _check_claims(boards: Sequence[Found[BoardSettings]], report: Report, claims: Claims, wrong: set[Key]) -> None:
     """No two boards on one port and address. Boards that are `wrong` already are left out."""
-    owners: dict[tuple[str, int], int] = {}
-    for position, board in enumerate(boards, start=1):
-        if position in wrong:
+    owners: dict[tuple[str, int], Key] = {}
+    for board in boards:
+        if board.key in wrong or board.get("driver") is None:
             continue
         try:
-            claimed = sorted(claims(board.driver, board.settings))
+            claimed = sorted(claims(board.get("driver"), board.values["settings"]))
         except HalError as error:
-            _driver_problems(("board", position), str(error), report)
+            _driver_problems(board.key, str(error), report)
             continue
         for place in claimed:
-            owner = owners.setdefault(place, position)
-            if owner != position:
-                _report_clash(position, owner, place, report)
-
-
-def _report_clash(position: int, owner: int, place: tuple[str, int], report: Report) -> None:
-    port, address = place
-    report.problem(
-        ("board", position),
-        f"uses port {port}, address {address}, as {render(('board', owner))} does",
-        "give each board its own port or address",
-    )
+            owner = owners.setdefault(place, board.key)
+            if owner != board.key:
+                port, address = place
+                report.problem(
+                    board.key,
+                    f"uses port {port}, address {address}, as {render(owner)} does",
+                    "give each board its own port or address",
+                )
 
 
 # --- variables --------------------------------------------------------------------------------------------------------
 
 
-def _check_variables(
-    boards: tuple[BoardSettings, ...], evses: tuple[EvseSettings, ...], variables: Mapping[str, str], report: Report
-) -> None:
-    described = {evse.id: evse for evse in evses}
-    numbers = sorted({number for board in boards for number in board.evses} | described.keys()) or [1]
-    infos = [_info(number, described.get(number)) for number in numbers]
+def _check_variables(read: Sections, report: Report) -> None:
+    described = {evse.get("id"): evse for evse in read.evses if evse.get("id") is not None}
+    known, complete = _numbers(read.boards)
+    numbers = known | described.keys()
+    if not complete:  # whoever may be there, a variable of it is not to be called unknown
+        numbers |= {int(number) for row in read.variables for number in re.findall(r"#([1-9]\d?)\b", row)}
+    infos = [_info(number, described.get(number)) for number in sorted(numbers) or [1]]
     try:
-        standard_definitions(infos, variables)
+        standard_definitions(infos, read.variables)
     except ConfigError as error:
+        rows = sorted(read.variables, key=len, reverse=True)
         for problem in error.problems:
-            row = next((row for row in sorted(variables, key=len, reverse=True) if problem.startswith(f"{row}: ")), "")
+            row = next((row for row in rows if problem.startswith(f"{row}: ")), "")
             report.problem(("variables", row), problem.removeprefix(f"{row}: ").rstrip("."))
 
 
-def _info(number: int, evse: EvseSettings | None) -> EvseInfo:
-    if evse is None:
-        return EvseInfo(number)
+def _info(number: int, evse: Found[EvseSettings] | None) -> EvseInfo:
+    def told(name: str, otherwise: Any) -> Any:
+        return (evse.get(name) if evse is not None else None) or otherwise
+
     return EvseInfo(
         number,
-        connectors=(evse.connector_type or "sType2",),
-        max_a=evse.max_a or 32.0,
-        phases=evse.phases or 3,
-        voltage_v=evse.voltage_v or 230.0,
-        fixed_cable=bool(evse.fixed_cable),
+        connectors=(told("connector_type", "sType2"),),
+        max_a=told("max_a", 32.0),
+        phases=told("phases", 3),
+        voltage_v=told("voltage_v", 230.0),
+        fixed_cable=told("fixed_cable", False),
     )

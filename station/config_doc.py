@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields
 from typing import Any
 
+from hal.sim.settings import BOARD_KEYS, EVSE_KEYS
 from station import config
 from station.config_fields import kind_of
 
@@ -36,6 +37,20 @@ VARIABLE_EXAMPLES = (
     ("OCPPCommCtrlr.MessageTimeout[Default]", 30),
 )
 WIDTH = 118
+SIMULATED = (
+    "A simulated board, to try things out without hardware. What is given for an EVSE beside `driver` holds for all of "
+    "them; `[[board.evse]]` tables, one for each EVSE in the board's order, say what is different."
+)
+SIMULATED_EXAMPLE = (
+    "[[board]]",
+    'driver = "sim"',
+    "evses = [1, 2]",
+    "report_soc = true",
+    "[[board.evse]]",
+    "max_a = 16",
+    "[[board.evse]]",
+    "fixed_cable = true",
+)
 
 
 def example() -> str:
@@ -77,10 +92,22 @@ def document() -> str:
         parts += ["| Key | Value | Default | Meaning |", "|---|---|---|---|"]
         parts += [_row(field) for field in fields(cls) if "kind" in field.metadata]
         parts.append("")
+        if cls is config.BoardSettings:
+            parts += _simulated()
     parts += ["## `[variables]`\n", *textwrap.wrap(VARIABLES, WIDTH), "", "```toml", "[variables]"]
     parts += [f"{json.dumps(name)} = {value}" for name, value in VARIABLE_EXAMPLES]
     parts += ["```", ""]
     return "\n".join(parts)
+
+
+def _simulated() -> Iterator[str]:
+    yield "### Driver `sim`\n"
+    yield from textwrap.wrap(SIMULATED, WIDTH)
+    for first, keys in (("Key of the board", BOARD_KEYS), ("Key of an EVSE", EVSE_KEYS)):
+        yield from ("", f"| {first} | Value | Default | Meaning |", "|---|---|---|---|")
+        for key in keys:
+            yield f"| `{key.name}` | {key.words} | `{_toml(key.default)}` | {key.doc} |"
+    yield from ("", "```toml", *SIMULATED_EXAMPLE, "```", "")
 
 
 def _row(field: Field[Any]) -> str:

@@ -8,6 +8,8 @@ from dataclasses import MISSING, dataclass, field
 from typing import Any, Protocol
 
 __all__ = [
+    "IDENTITY",
+    "TOKEN",
     "Flag",
     "Integer",
     "IntegerList",
@@ -69,6 +71,12 @@ class Text:
         if not fits or (self.pattern and not re.fullmatch(self.pattern, value)):
             raise WrongValueError(self.words)
         return value
+
+
+# identifierString of 2.0.1 part 4, and what SteVe allows.
+IDENTITY = Text(48, r"[A-Za-z0-9*\-_=:+|@.#]+", "1 to 48 letters, digits and * - _ = : + | @ . #")
+# identifierString of idToken (2.0.1 part 2, 3.41); 1.6 takes the first 20 characters.
+TOKEN = Text(36, r"[A-Za-z0-9*\-_=:+|@.]+", "1 to 36 letters, digits and * - _ = : + | @ .")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,32 +1,84 @@
-"""Reads tables of a configuration into settings classes, by the fields of those classes."""
+"""Reads tables of a configuration into settings classes, by the fields of those classes.
+
+A table with a mistake is read as far as it can be (`Found`), so that what is right in it can still be checked against
+the rest and everything is told at once.
+"""
 
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, Field, dataclass, fields
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from station.config_fields import WrongValueError, kind_of, kind_word
 from station.config_toml import Key, Report
 
-__all__ = ["got", "read_boards", "read_list", "read_table", "read_variables", "unknown"]
+__all__ = [
+    "Found",
+    "find_boards",
+    "find_list",
+    "find_table",
+    "find_variables",
+    "got",
+    "read_table",
+    "unknown",
+]
 
 T = TypeVar("T")
 
 LONGEST_SHOWN = 60
 
 
+@dataclass(frozen=True, slots=True)
+class Found(Generic[T]):
+    """A table as far as it could be read.
+
+    values: what is good, defaults included. wrong: fields whose value was refused, or is missing. whole: nothing in the
+    table is wrong (a name that nobody knows makes it wrong, too).
+    """
+
+    cls: type[T]
+    key: Key
+    values: Mapping[str, Any]
+    wrong: frozenset[str]
+    whole: bool
+
+    def get(self, name: str) -> Any:
+        """The value; None where there is none that can be used."""
+        return self.values.get(name)
+
+    def given(self, name: str) -> bool:
+        """Whether the file gives it, be it well or badly."""
+        return name in self.wrong or self.values.get(name) is not None
+
+    def build(self) -> T:
+        """The settings. Only for a table that is `whole`."""
+        return self.cls(**self.values)
+
+
 def got(value: object) -> str:
-    """A wrong value as a message shows it."""
-    if isinstance(value, Mapping | list | tuple):
+    """A wrong value as a message shows it. What is in tables is not shown: it may be a secret."""
+    if isinstance(value, list | tuple):
+        if any(isinstance(item, Mapping | list | tuple) for item in value):
+            return f"(got {kind_word(value)})"
+        return f"(got {_shortened(_hidden(json.dumps(value, ensure_ascii=False, default=str)))})"
+    if isinstance(value, Mapping):
         return f"(got {kind_word(value)})"
     if isinstance(value, str):
-        value = re.sub(r"//[^/@]*@", "//...@", value)  # credentials in a URL
-    shown = str(value) if len(str(value)) <= LONGEST_SHOWN else str(value)[:LONGEST_SHOWN] + "..."
-    return f"(got {shown!r})" if isinstance(value, str) else f"(got {shown})"
+        return f"(got {_shortened(_hidden(value))!r})"
+    return f"(got {_shortened(str(value))})"
+
+
+def _hidden(text: str) -> str:
+    return re.sub(r"//[^/@]*@", "//...@", text)  # credentials in a URL
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "..."
 
 
 def unknown(name: str, known: Iterable[str], key: Key, report: Report) -> None:
@@ -38,64 +90,64 @@ def unknown(name: str, known: Iterable[str], key: Key, report: Report) -> None:
 
 def read_table(cls: type[T], data: Mapping[str, Any], key: Key, report: Report) -> T | None:
     """One table of the file, all defaults when it is absent; None when something in it is wrong (and reported)."""
+    found = find_table(cls, data, key, report)
+    return found.build() if found.whole else None
+
+
+def find_table(cls: type[T], data: Mapping[str, Any], key: Key, report: Report) -> Found[T]:
+    """One table of the file, as far as it can be read."""
     table = data.get(str(key[0]), {})
     if not isinstance(table, Mapping):
         report.problem(key, f"must be a table {got(table)}", f"write [{key[0]}] on a line of its own")
-        return None
+        return Found(cls, key, {}, frozenset(field.name for field in _settings_of(cls)), whole=False)
     return _read(cls, table, key, report)
 
 
-def read_list(cls: type[T], data: Mapping[str, Any], name: str, report: Report) -> tuple[T, ...] | None:
-    """An array of tables; None when something in it is wrong."""
-    before = len(report.problems)
-    found = [_read(cls, table, key, report) for table, key in _tables(data, name, report)]
-    return tuple(item for item in found if item is not None) if len(report.problems) == before else None
+def find_list(cls: type[T], data: Mapping[str, Any], name: str, report: Report) -> list[Found[T]]:
+    """An array of tables."""
+    return [_read(cls, table, key, report) for table, key in _tables(data, name, report)]
 
 
-def read_boards(cls: type[T], data: Mapping[str, Any], report: Report) -> tuple[T, ...] | None:
+def find_boards(cls: type[T], data: Mapping[str, Any], report: Report) -> list[Found[T]]:
     """[[board]] tables: what the class does not know goes into its `settings`, for the driver to judge."""
-    ours = {field.name for field in fields(cls)} - {"settings"}  # type: ignore[arg-type]  # a settings dataclass
-    before = len(report.problems)
-    boards: list[T | None] = []
+    ours = {field.name for field in _settings_of(cls)}
+    boards: list[Found[T]] = []
     for table, key in _tables(data, "board", report):
         own = {name: value for name, value in table.items() if name in ours}
         rest = {name: value for name, value in table.items() if name not in ours}
         boards.append(_read(cls, own, key, report, settings=MappingProxyType(rest)))
     if "board" not in data:
         report.problem(("board",), "is missing", "write at least one [[board]] with driver and evses")
-    return tuple(board for board in boards if board is not None) if len(report.problems) == before else None
+    return boards
 
 
-def read_variables(data: Mapping[str, Any], report: Report) -> Mapping[str, str] | None:
+def find_variables(data: Mapping[str, Any], report: Report) -> Mapping[str, str]:
     """[variables]: device-model names with or without quotes, any scalar or a list of words; values in wire form."""
     table = data.get("variables", {})
-    if not isinstance(table, Mapping):
-        report.problem(("variables",), f"must be a table {got(table)}", "write [variables] on a line of its own")
-        return None
     found: dict[str, str] = {}
-    if not _flatten(table, ("variables",), found, report):
-        return None
+    if isinstance(table, Mapping):
+        _flatten(table, ("variables",), found, report)
+    else:
+        report.problem(("variables",), f"must be a table {got(table)}", "write [variables] on a line of its own")
     return MappingProxyType(found)
 
 
-def _flatten(table: Mapping[str, Any], key: Key, found: dict[str, str], report: Report) -> bool:
-    good = True
+def _flatten(table: Mapping[str, Any], key: Key, found: dict[str, str], report: Report) -> None:
     for name, value in table.items():
         here = (*key, name)
         if isinstance(value, Mapping):
-            good &= _flatten(value, here, found, report)
+            _flatten(value, here, found, report)
             continue
         row = ".".join(str(part) for part in here[1:])
         text = _wire(value)
         if text is None:
-            report.problem(here, f"must be a text, a number, true or false, or a list of words {got(value)}")
-            good = False
+            # Not what it is: a variable may be a password.
+            kind = f"(got {kind_word(value)})"
+            report.problem(here, f"must be a text, a number, true or false, or a list of words {kind}")
         elif row in found:
             report.problem(here, "is given twice, with and without quotes", "remove one of them")
-            good = False
         else:
             found[row] = text
-    return good
 
 
 def _wire(value: object) -> str | None:
@@ -121,10 +173,15 @@ def _tables(data: Mapping[str, Any], name: str, report: Report) -> list[tuple[Ma
     return good
 
 
-def _read(cls: type[T], table: Mapping[str, Any], key: Key, report: Report, **extra: object) -> T | None:
+def _settings_of(cls: type[Any]) -> list[Field[Any]]:
+    return [field for field in fields(cls) if "kind" in field.metadata]
+
+
+def _read(cls: type[T], table: Mapping[str, Any], key: Key, report: Report, **extra: object) -> Found[T]:
     values: dict[str, object] = dict(extra)
+    wrong: set[str] = set()
     before = len(report.problems)
-    known = [field for field in fields(cls) if "kind" in field.metadata]  # type: ignore[arg-type]  # as above
+    known = _settings_of(cls)
     for name in table:
         if name not in {field.name for field in known}:
             unknown(name, [field.name for field in known], (*key, name), report)
@@ -133,12 +190,16 @@ def _read(cls: type[T], table: Mapping[str, Any], key: Key, report: Report, **ex
         kind = kind_of(field.metadata)
         if field.name not in table:
             if field.default is MISSING:
+                wrong.add(field.name)
                 report.problem(here, "is missing", f"add {field.name} = ..., {kind.words}")
+            else:
+                values[field.name] = field.default
             continue
         value = table[field.name]
         try:
             values[field.name] = kind.read(value)
         except WrongValueError as error:
+            wrong.add(field.name)
             shown = "" if field.metadata["secret"] else " " + got(value)
             report.problem(here, f"must be {error.expected}{shown}", "" if field.metadata["secret"] else error.remedy)
-    return cls(**values) if len(report.problems) == before else None
+    return Found(cls, key, values, frozenset(wrong), whole=len(report.problems) == before)

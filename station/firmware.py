@@ -10,14 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hal.api import Board, OnHostLoss
-from hal.errors import HalError
 from hal.registry import claims, create_board, names
 from station import __version__
 from station.app import EvseSetup, StationApp, StationSetup, Surroundings, file_store
 from station.clock import Clock
 from station.config import BoardSettings, Settings, load
-from station.errors import ConfigError
 from station.runtime.supervise import Notifier
+from station.store.private import readable_by_others
 
 log = logging.getLogger("station")
 
@@ -26,37 +25,26 @@ SIMULATED = "sim"
 
 def load_settings(path: str | Path) -> Settings:
     """Read and check a configuration, drivers included. Raises ConfigError with every mistake."""
-    settings = load(path, driver_check=create_board, claims=claims)
-    problems = [
-        f"board[{position}].evses: {problem}"
-        for position, board in enumerate(settings.boards, start=1)
-        if (problem := _evses_problem(board)) is not None
-    ]
-    if problems:
-        raise ConfigError(problems)
-    return settings
+    return load(path, driver_check=_count_evses, claims=claims)
 
 
-def _evses_problem(board: BoardSettings) -> str | None:
-    """Why the EVSEs that the file names are not those that the board has."""
-    try:
-        units = len(make_board(board).units)
-    except HalError as error:
-        return str(error)
-    if len(board.evses) <= units:
-        return None
-    return (
-        f"names {len(board.evses)} EVSEs, but the board ({board.driver}) has {units}. "
-        f"Remedy: name {units}, one for each EVSE of the board in its order."
-    )
+def _count_evses(driver: str, settings: Mapping[str, object]) -> int | None:
+    """How many EVSEs the board has; None: as many as the file numbers. Raises hal.errors.ConfigError."""
+    units = len(create_board(driver, settings).units)
+    return None if _takes_any_number(driver, settings) else units
+
+
+def _takes_any_number(driver: str, settings: Mapping[str, object]) -> bool:
+    """A simulated board whose EVSEs are not described one by one."""
+    return driver == SIMULATED and not settings.get("evse")
 
 
 def make_board(board: BoardSettings) -> Board:
-    """The board, not yet opened. A simulated one has as many EVSEs as the file numbers, a real one those that it has.
+    """The board, not yet opened. A simulated one has as many EVSEs as the file numbers, unless it has a table for each.
 
     Raises hal.errors.ConfigError.
     """
-    if board.driver == SIMULATED:
+    if _takes_any_number(board.driver, board.settings):
         return create_board(board.driver, {"evses": len(board.evses), **board.settings})
     return create_board(board.driver, board.settings)
 
@@ -146,6 +134,12 @@ async def _run(settings: Settings) -> None:
 def check(settings: Settings) -> list[str]:
     """Warnings about a valid configuration: what works, but should not stay so."""
     warnings = list(settings.warnings)
+    database = Path(settings.store.path)
+    if readable_by_others(database):
+        warnings.append(
+            f"store.path: others than its owner may read {database}, and it holds card numbers and passwords. "
+            f"Remedy: chmod 600 {database}, or start the station, which does that."
+        )
     for index, board in boards_of(settings).items():
         where = f"board[{int(index) + 1}] ({board.name})"
         if board.on_host_loss is OnHostLoss.NOTHING:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
+import socket
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,10 @@ from station.core import live
 from station.core.device_model import VariableKey
 from station.core.types import ConnectorState
 from station.errors import ConfigError
+from station.ocpp.client import STUMBLES_MOST
+from station.ocpp.link import Link, LinkHooks
+from station.ocpp.link_settings import LinkSettings
+from station.runtime.supervise import Notifier
 from station.sim.csms import EmbeddedCsms, SeenStation
 from station.sim.lab import KNOWN_TOKENS, Lab, LabSettings, run_lab
 from station.sim.loop import DEFAULT_WALL, run
@@ -425,3 +432,58 @@ def test_a_computed_variable_is_read_when_asked(tmp_path: Path) -> None:
         await app.kill()
 
     asyncio.run(work())
+
+
+# --- mistakes ---------------------------------------------------------------------------------------------------------
+
+
+class Clumsy:
+    """Hooks of a link that stumble over the first text."""
+
+    def __init__(self, hooks: LinkHooks) -> None:
+        self._hooks = hooks
+        self.on_open, self.on_closed = hooks.on_open, hooks.on_closed
+        self.mistakes = 0
+
+    def on_text(self, text: str) -> None:
+        self.mistakes += 1
+        if self.mistakes == 1:
+            raise RuntimeError("one bug")
+        self._hooks.on_text(text)
+
+
+async def test_a_mistake_in_a_hook_does_not_end_ocpp(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The supervisor runs the link again, and the log says why."""
+    async with EmbeddedCsms(KNOWN_TOKENS, websocket=True) as csms:
+
+        def link(settings: LinkSettings, hooks: LinkHooks, rng: random.Random) -> Link:
+            return Link(settings, Clumsy(hooks), rng)
+
+        app = StationApp(setup(url=csms.url), replace(around(tmp_path), link=link))
+        await app.start()
+        async with asyncio.timeout(10):
+            while not app.client.online:
+                await asyncio.sleep(0.01)
+        assert "one bug" in caplog.text
+        assert "task link crashed" in caplog.text
+        assert csms.station(ID).connections == 2
+        await app.stop()
+        assert "should run for ever" not in caplog.text
+
+
+async def test_the_watchdog_looks_at_ocpp_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.setblocking(False)
+        notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "20000"}, 1)
+        app = StationApp(setup(), around(tmp_path), notifier=notifier)
+        await app.start()
+        loop = asyncio.get_running_loop()
+        assert await asyncio.wait_for(loop.sock_recv(manager, 99), 10) == b"WATCHDOG=1"
+        app.client._stumbles = STUMBLES_MOST
+        async with asyncio.timeout(10):
+            while "no sign of life from ocpp" not in caplog.text:
+                await asyncio.sleep(0.01)
+        await app.stop()
+        notifier.close()

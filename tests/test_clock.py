@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,6 +51,14 @@ def test_the_wall_time_of_a_moment_before_the_clock_was_known() -> None:
         (1_780_000_000.0006, "2026-05-28T20:26:40.001Z"),
         (1_780_000_000.9996, "2026-05-28T20:26:41.000Z"),
         (-0.5, "1969-12-31T23:59:59.500Z"),
+        (-62_135_596_800.0, "0001-01-01T00:00:00.000Z"),
+        (-62_135_596_801.0, "0001-01-01T00:00:00.000Z"),
+        (253_402_300_799.9, "9999-12-31T23:59:59.900Z"),
+        (253_402_300_800.0, "9999-12-31T23:59:59.999Z"),
+        (1e300, "9999-12-31T23:59:59.999Z"),
+        (math.inf, "9999-12-31T23:59:59.999Z"),
+        (-math.inf, "0001-01-01T00:00:00.000Z"),
+        (math.nan, "0001-01-01T00:00:00.000Z"),
     ],
 )
 def test_three_digits_and_z(wall: float, text: str) -> None:

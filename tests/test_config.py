@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import FrozenInstanceError, fields
@@ -14,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hal.errors import ConfigError as HalConfigError
-from station import config, config_check, config_fields, config_read
+from station import config, config_check, config_fields, config_read, config_secret
 from station.config import Settings, load, parse
 from station.config_doc import TABLES, document, example
 from station.config_toml import lines_of, render
@@ -334,6 +335,90 @@ colour = true
     ]
 
 
+def test_a_mistake_hides_no_other_even_in_the_same_table(tmp_path: Path) -> None:
+    """Values that could be read are checked, whatever is wrong around them."""
+    text = """
+[station]
+id = "CS:1"
+colour = "x"
+[csms]
+url = "http://x"
+versions = ["3.0"]
+password = "a"
+password_env = "B"
+key_file = "none"
+local_address = "eth0"
+[[board]]
+driver = "simm"
+evses = [1, 1]
+port = "/dev/a"
+[[board]]
+driver = "good"
+evses = [1, 3]
+port = "/dev/b"
+[[board]]
+driver = "good"
+evses = [3]
+port = "/dev/b"
+[[evse]]
+id = 1
+phases = 2
+[[evse]]
+id = 1
+[variables]
+"No.Such" = 1
+"A.b" = [1]
+"""
+
+    def check(driver: str, _settings: Mapping[str, object]) -> int | None:
+        if driver == "simm":
+            raise HalConfigError(f"unknown driver {driver!r}")
+        return 1
+
+    told = problems(text, tmp_path, driver_check=check, claims=claims, environ={})
+    assert sorted(t.split(": ")[1] for t in told) == sorted(
+        [
+            *("station.id", "station.colour", "csms.url", "csms.versions", "csms.password_env", "csms.key_file"),
+            *("csms.key_file", "csms.local_address", "board[1].driver", "board[1].evses", "board[2].evses"),
+            *("board[3]", "board[3].evses", "evse[1].phases", "evse[2].id", 'variables."No.Such"', 'variables."A.b"'),
+        ]
+    )
+    assert all(re.match(r"line \d+: ", t) for t in told)
+
+
+def test_what_depends_on_something_unreadable_is_not_guessed(tmp_path: Path) -> None:
+    """A list of EVSEs that cannot be read may hold any number, a password that cannot be read is still one."""
+    more = '[[board]]\ndriver = "sim"\nevses = "2"\n[[evse]]\nid = 2\n[variables]\n"EVSE#2.Power" = 11000\n'
+    (told,) = problems(GOOD.replace("[1, 2]", "[1, 3]") + more, tmp_path)
+    assert "board[2].evses: must be" in told
+    found = problems(with_csms('password = 5\npassword_env = "X"'), tmp_path, environ={})
+    assert [t.split(": ")[1] for t in found] == ["csms.password", "csms.password_env"]
+
+
+def test_a_wrong_list_is_shown_shortened_and_a_table_is_not() -> None:
+    assert config_read.got(["3.0", 1.5]) == '(got ["3.0", 1.5])'
+    assert config_read.got([dt.date(2026, 1, 1)]) == '(got ["2026-01-01"])'
+    assert config_read.got(["x" * 100]) == f'(got ["{"x" * 58}...)'
+    assert config_read.got(["wss://u:correct@h"]) == '(got ["wss://...@h"])'
+    assert config_read.got([{"password": "correct"}]) == "(got a list)"
+    assert config_read.got({"password": "correct"}) == "(got a table)"
+
+
+def test_the_settings_of_the_simulated_board_are_those_that_it_knows() -> None:
+    from hal.registry import create_board
+    from hal.sim.settings import BOARD_KEYS, EVSE_KEYS
+
+    for key in (*BOARD_KEYS, *EVSE_KEYS):
+        assert f"| `{key.name}` | " in document()
+        create_board("sim", {key.name: key.default})
+        with pytest.raises(HalConfigError, match=rf"board\.{key.name}: must be"):
+            create_board("sim", {key.name: []})
+    block = document().partition("### Driver `sim`")[2].partition("```toml\n")[2].partition("```")[0]
+    (board,) = tomllib.loads(block)["board"]
+    own = {name: value for name, value in board.items() if name not in {"driver", "evses"}}
+    assert len(create_board("sim", own).units) == len(board["evses"])
+
+
 @pytest.mark.parametrize(
     ("raw", "told"),
     [
@@ -393,7 +478,7 @@ def test_two_boards_on_one_port_and_address(tmp_path: Path) -> None:
 
 def test_an_evse_on_two_boards(tmp_path: Path) -> None:
     (told,) = problems(TWO_BOARDS.replace("evses = [2]", "evses = [1]"), tmp_path)
-    assert "board[2].evses: EVSE 1 is on board 1 already" in told
+    assert "board[2].evses: EVSE 1 is on board[1] already" in told
 
 
 def test_what_drivers_say_is_told_with_the_line(tmp_path: Path) -> None:
@@ -578,7 +663,7 @@ def test_finding_lines_never_fails(text: str) -> None:
 
 
 def test_modules_of_the_configuration_do_not_see_drivers() -> None:
-    for module in (config, config_check, config_read, config_fields):
+    for module in (config, config_check, config_read, config_fields, config_secret):
         assert "hal.registry" not in Path(str(module.__file__)).read_text(encoding="utf-8").replace(
             "`hal.registry`", ""
         )

@@ -29,11 +29,13 @@ from station.store.sqlite import SqliteStore
 ROOT = Path(__file__).parents[1]
 ID = "CS001"
 SECRET = "0123456789abcdef"
-# Written to standard error when the program has ended: what was loaded, and how much memory it took.
+# Written to standard error when the program has ended: what was loaded, and how much memory it took at most. Not getrusage: its
+# figure is that of whoever forked, when that was larger.
 LAUNCH = (
-    "import atexit, resource, runpy, sys\n"
+    "import atexit, pathlib, runpy, sys\n"
+    "peak = lambda: pathlib.Path('/proc/self/status').read_text().partition('VmHWM:')[2].split()[0]\n"
     "atexit.register(lambda: print('LOADED', *sorted(sys.modules), file=sys.stderr))\n"
-    "atexit.register(lambda: print('RSS', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr))\n"
+    "atexit.register(lambda: print('RSS', peak() if sys.platform == 'linux' else 0, file=sys.stderr))\n"
     "sys.argv[0] = 'station'\n"
     "runpy.run_module('station', run_name='__main__')\n"
 )
@@ -336,14 +338,37 @@ def test_what_works_but_should_not_stay_so(more: str, warning: str | None, tmp_p
 
 
 def test_a_simulated_board_has_as_many_evses_as_are_numbered(tmp_path: Path) -> None:
-    """Unless each has a table of its own; then there must be one for each."""
+    """Unless each has a table of its own; then the station can use those, all or some."""
     file = config(tmp_path)
-    file.write_text(file.read_text().replace("evses = [1]", "evses = [1, 2, 3]"))
+    text = file.read_text()
+    file.write_text(text.replace("evses = [1]", "evses = [1, 2, 3]"))
     assert len(firmware.boards_of(firmware.load_settings(file))["0"].units) == 3
     file.write_text(file.read_text() + "[[board.evse]]\nmax_a = 16\n")
     (problem,) = problems(file)
-    assert "board[1].evses: " in problem
-    assert "is 3, but there are 1 tables" in problem
+    assert problem.startswith("line 10: board[1].evses: names 3 EVSEs, but the board (sim) has 1. Remedy: ")
+    file.write_text(text + "[[board.evse]]\nmax_a = 16\n[[board.evse]]\n")
+    settings = firmware.load_settings(file)
+    assert len(firmware.boards_of(settings)["0"].units) == 2
+    assert "1 of its 2 EVSEs are not used" in firmware.check(settings)[0]
+
+
+def test_more_evses_than_the_board_has_is_told_with_everything_else(tmp_path: Path) -> None:
+    file = config(tmp_path, url="http://x", more="[[board.evse]]\nmax_a = 16\n[log]\nlevel = 3")
+    file.write_text(file.read_text().replace("evses = [1]", "evses = [1, 2]"))
+    found = [problem.split(" ")[2] for problem in problems(file)]
+    assert sorted(found) == ["board[1].evses:", "csms.url:", "log.level:"]
+
+
+def test_a_database_that_others_can_read(tmp_path: Path) -> None:
+    settings = firmware.load_settings(config(tmp_path))
+    database = tmp_path / "station.db"
+    assert firmware.check(settings) == []
+    database.touch(mode=0o600)
+    assert firmware.check(settings) == []
+    database.chmod(0o640)
+    (warning,) = firmware.check(settings)
+    assert warning.startswith(f"store.path: others than its owner may read {database}")
+    assert f"chmod 600 {database}" in warning
 
 
 def test_drivers(wired: None) -> None:

@@ -54,6 +54,12 @@ def good(tmp_path: Path) -> Path:
         ["sim", "--token", ""],
         ["sim", "--token", "x" * 37],
         ["sim", "--token", "a\nb"],
+        ["sim", "--token", "é€"],
+        ["sim", "--token", "a b"],
+        ["sim", "--id", "a/b"],
+        ["sim", "--id", ""],
+        ["sim", "--id", "x" * 49],
+        ["play", "1", "--speed", "0"],
         ["run"],
         ["check"],
         ["config", "sample"],
@@ -64,7 +70,10 @@ def test_what_is_not_understood(arguments: list[str], capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
-    assert "usage: station" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "usage: station" in told
+    if len(arguments) == 3 and arguments[1].startswith("--"):
+        assert f"error: argument {arguments[1]}: " in told
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -192,6 +201,47 @@ def test_nobody_reads_the_example() -> None:
     assert program.wait(30) == 0
     assert program.stderr.read() == b""
     program.stderr.close()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["config", "example"], ["check", "FILE"], ["play", "05-power-cut", "--plain"], ["play"]], ids=str
+)
+def test_a_device_that_takes_no_more(arguments: list[str], good: Path) -> None:
+    """One line, exit code 1: `station ... > /dev/full`."""
+    command = [sys.executable, "-W", "error", "-m", "station", *(str(good) if a == "FILE" else a for a in arguments)]
+    with Path("/dev/full").open("wb") as full:
+        program = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert program.returncode == 1
+    assert program.stderr == "error: the output cannot be written: No space left on device\n"
+
+
+def test_an_output_that_is_closed_or_shut_in_the_middle(good: Path) -> None:
+    """`station ... >&-` has nothing to say it to; `| head -3` has read enough."""
+    shell = f"{sys.executable} -m station"
+    for command, told in ((f"{shell} check {good} >&-", 0), (f"{shell} play 05-power-cut --plain | head -3", 3)):
+        program = subprocess.run(
+            ["bash", "-o", "pipefail", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=60
+        )
+        assert (program.returncode, program.stderr) == (0, "")
+        assert len(program.stdout.splitlines()) == told
+
+
+def test_an_error_of_the_system_names_its_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_arguments: object) -> int:
+        raise PermissionError(13, "Permission denied", str(tmp_path))
+
+    monkeypatch.setattr("station.__main__._config", fail)
+    assert main(["config", "example"]) == 1
+    assert capsys.readouterr().err == f"error: [Errno 13] Permission denied: '{tmp_path}'\n"
+
+
+def test_a_play_can_be_watched(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["play", "1", "--ocpp", "1.6", "--plain", "--speed", "5000"]) == 0
+    slow = capsys.readouterr().out
+    assert main(["play", "1", "--ocpp", "1.6", "--plain", "--speed", "max"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split(":")[0] == slow.splitlines()[-1].split(":")[0]
 
 
 def test_as_a_module() -> None:

@@ -29,6 +29,7 @@ from hal.settings import SettingsReader
 from hal.sim.car import Car
 from hal.sim.evse import HARMLESS, EvseSettings, SimEvse
 from hal.sim.grid import Grid
+from hal.sim.settings import BOARD_KEYS, EVSE_KEYS, read_evse
 from hal.sim.world import World
 
 
@@ -218,27 +219,12 @@ class SimBoard:
 
 # --- factory ----------------------------------------------------------------------------------------------------------
 
-_EVSE_FIELDS = frozenset(EvseSettings.__dataclass_fields__)
+_EVSE_FIELDS = frozenset(key.name for key in EVSE_KEYS)
 
 
 def _evse_settings(where: str, values: Mapping[str, object], problems: list[str]) -> EvseSettings:
     reader = SettingsReader(where, values)
-    default = EvseSettings()
-    settings = EvseSettings(
-        max_a=reader.number("max_a", default.max_a, 6.0, 80.0),
-        phases=reader.integer("phases", default.phases, 1, 3),
-        voltage_v=reader.number("voltage_v", default.voltage_v, 90.0, 300.0),
-        fixed_cable=reader.flag("fixed_cable", default.fixed_cable),
-        phase_switching=reader.flag("phase_switching", default.phase_switching),
-        ventilated=reader.flag("ventilated", default.ventilated),
-        connector_type=reader.text("connector_type", default.connector_type),
-        initial_wh=reader.number("initial_wh", default.initial_wh, 0.0, 1e12),
-        meter_error_percent=reader.number("meter_error_percent", default.meter_error_percent, 0.0, 10.0),
-        report_soc=reader.flag("report_soc", default.report_soc),
-        temperature_limit_c=reader.number("temperature_limit_c", default.temperature_limit_c, 20.0, 200.0),
-    )
-    if settings.phases == 2:
-        reader.problems.append(f"{where}.phases: must be 1 or 3, is 2")
+    settings = read_evse(reader, where)
     try:
         reader.finish()
     except ConfigError as error:
@@ -251,18 +237,15 @@ def build(
 ) -> SimBoard:
     """The simulated board in a given world. Raises ConfigError naming every field that is wrong.
 
-    settings: name, evses (how many), seed, source_ohm, frequency_hz; the fields of EvseSettings for all EVSEs; and
-    `evse`, a list of tables with what is different for each (its length then is the number of EVSEs).
+    settings: `evses` (how many) and those of hal.sim.settings: of the board, of all EVSEs, and in `evse`, a list of
+    tables, what is different for each (its length then is the number of EVSEs).
     rng: instead of one made from `seed`. grid: shared with other boards, instead of one of its own.
     """
     common = {key: value for key, value in settings.items() if key in _EVSE_FIELDS}
     reader = SettingsReader("board", {key: value for key, value in settings.items() if key not in _EVSE_FIELDS})
-    name = reader.text("name", "sim")
+    own = {key.name: key.read(reader) for key in BOARD_KEYS}
     tables = reader.tables("evse")
     count = reader.integer("evses", len(tables) or 1, 1, 64)
-    seed = reader.integer("seed", 0, 0, 2**63)
-    source_ohm = reader.number("source_ohm", 0.05, 0.0, 1.0)
-    frequency_hz = reader.number("frequency_hz", 50.0, 45.0, 65.0)
     if tables and count != len(tables):
         reader.problems.append(f"board.evses: is {count}, but there are {len(tables)} tables in board.evse")
     shared = _evse_settings("board", common, reader.problems)
@@ -272,8 +255,8 @@ def build(
         for index, table in enumerate(tables, start=1)
     ] or [shared] * count
     reader.finish()
-    supply = grid or Grid(world, shared.voltage_v, source_ohm, frequency_hz)
-    return SimBoard(name, tuple(evses), supply, rng or random.Random(seed))
+    supply = grid or Grid(world, shared.voltage_v, own["source_ohm"], own["frequency_hz"])
+    return SimBoard(own["name"], tuple(evses), supply, rng or random.Random(own["seed"]))
 
 
 def create(settings: Mapping[str, object]) -> Board:

@@ -32,18 +32,23 @@ from station.ocpp.transfer import transfer
 from station.ocpp.variables import CommVariables
 from station.ocpp.versions import VersionChoice
 from station.ocpp.wirelog import FrameListener, WireLog
+from station.runtime.fence import Fence
 from station.runtime.ports import GatewayPort
 from station.store.ops import StorePort
 
 _log = logging.getLogger("station.ocpp")
 
 _LOOK_AGAIN_S = 1.0
+_PUMP_AGAIN_S = 5.0
+STUMBLES_MOST = 10
+"""So many mistakes in a row without anything done in between: only a new start of the program may help."""
+
 
 class OcppClient:
-    """`Outlet` of the gateway, hooks of the link. One object per (re)boot: `start(reason)`, then `stop()`.
+    """`Outlet` of the gateway, hooks of the link. One object per (re)boot: `run(reason)`, then `stop()`.
 
     dialects: version -> factory, or its place as "module:function", imported when first needed.
-    ids: an id never used before by this station (LAW 5). gateway: not looked at before `start`.
+    ids: an id never used before by this station (LAW 5).
     """
 
     def __init__(
@@ -87,37 +92,38 @@ class OcppClient:
         self._talk: Conversation | None = None
         self._reason = "PowerUp"
         self._running = False
+        self._ended = False
         self._dead = False
         self._switching = False
         self._online = False
         self._offline_since: float | None = None
         self._last_version: str | None = None
         self._pump_due = False
+        self._stumbles = 0  # mistakes since something was done last
         self._timer: asyncio.TimerHandle | None = None
 
     # --- life ----------------------------------------------------------------------------------------------------
 
-    def start(self, reason: str = "PowerUp") -> None:
-        """Take over what the store holds and connect, in a task of the link's own. Needs a running loop.
-
-        reason: why the station (re)booted, a BootReasonEnumType word.
-        """
-        self._begin(reason)
-        self._link.start()
-
     async def run(self, reason: str = "PowerUp") -> None:
-        """As `start`, but under a supervisor: returns after `stop()`, raises what is a bug."""
-        self._begin(reason)
+        """Take over what the store holds, connect and stay connected; returns after `stop()`.
+
+        Raises what is a mistake in a hook, with the link closed: run it under a supervisor, which runs it again.
+        reason: why the station (re)booted, a BootReasonEnumType word; only that of the first run counts.
+        """
+        if self._ended:
+            return
+        if not self._running:
+            self._begin(reason)
         await self._link.run()
 
     def _begin(self, reason: str) -> None:
         self._reason = reason
-        self._running = True
         self.records.load(self._store.records(), self._store.contexts(), self._gateway.now())
         for fact in self.records.facts():
             self._hide_pins(fact)
         self.registration.set_heartbeat(self._variables.heartbeat_s())
         self._use_password()
+        self._running = True
         self._wake()
 
     async def stop(self) -> None:
@@ -139,9 +145,14 @@ class OcppClient:
 
     def _end(self) -> None:
         self._running = False
+        self._ended = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def alive(self) -> bool:
+        """False when what is due cannot be done for good, see `STUMBLES_MOST`. Having no link is no such thing."""
+        return self._stumbles < STUMBLES_MOST
 
     @property
     def online(self) -> bool:
@@ -249,7 +260,7 @@ class OcppClient:
         if self._talk is not None:
             self._talk.receive(text, self._gateway.now())
             # Everything that the text caused has been told by now, so there is no need for another turn of the loop.
-            self._pump()
+            self._pump_now()
 
     def on_closed(self, reason: str) -> None:
         if self._dead:
@@ -321,11 +332,10 @@ class OcppClient:
         self._online = True
         since = self._offline_since
         offline_s = None if since is None else now.mono - since
-        version = self._talk.dialect.version
         everything = (
             offline_s is None
             or offline_s > self._variables.offline_threshold_s()  # B04.FR.01
-            or version in self._settings.statuses_after_reconnect
+            or self._talk.dialect.statuses_after_reconnect
         )
         self.delivery.accepted(now, everything=everything)
         self._gateway.submit(LinkUp(offline_s))
@@ -346,12 +356,30 @@ class OcppClient:
 
     def _pump_later(self) -> None:
         if self._pump_due:
-            self._pump()
+            self._pump_now()
 
-    def _pump(self) -> None:
+    def _pump_now(self) -> None:
         self._pump_due = False
         if not self._running:
             return
+        with Fence() as fence:
+            self._pump()
+        if fence.error is not None:
+            self._stumbled(fence.error)
+        elif self._online:
+            self._stumbles = 0
+
+    def _stumbled(self, error: Exception) -> None:
+        """A mistake of ours while sending: nobody knows what is in flight, so the next attempt is on another connection."""
+        _log.error("OCPP stumbled, goes on in %g s", _PUMP_AGAIN_S, exc_info=error, extra=self._extra)
+        self._stumbles += 1
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(_PUMP_AGAIN_S, self._timer_fired)
+        if self._talk is not None:
+            self._link.reconnect("a mistake of the station")
+
+    def _pump(self) -> None:
         now = self._gateway.now()
         talk = self._talk
         if talk is not None:

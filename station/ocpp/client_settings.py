@@ -20,7 +20,6 @@ class LinkPort(Protocol):
     """What the client needs of `station.ocpp.link.Link`."""
 
     def configure(self, settings: LinkSettings) -> None: ...
-    def start(self) -> None: ...
     async def run(self) -> None: ...
     def send(self, text: str) -> bool: ...
     def reconnect(self, reason: str, *, at_once: bool = False) -> None: ...
@@ -39,7 +38,6 @@ class ClientSettings:
         model. dialect: what every dialect is made with.
     answer_within_s: a CALL of the CSMS unanswered for so long gets InternalError.
     commit_retry_s: pause before a failed commit is tried again. reconnect_grace_s: lets a reply leave first.
-    statuses_after_reconnect: versions in which every status is told after every reconnect, however short the break.
     speed: seconds of the station's monotonic clock per second of the loop, now (scaled towards a foreign CSMS); 0: it stands still.
     """
 
@@ -50,5 +48,4 @@ class ClientSettings:
     answer_within_s: float = 1.5
     commit_retry_s: float = 5.0
     reconnect_grace_s: float = 0.1
-    statuses_after_reconnect: frozenset[str] = frozenset({"1.6"})
     speed: Callable[[], float] = lambda: 1.0

@@ -6,12 +6,16 @@ Words that the CSMS has already acknowledged are not repeated, timestamps aside.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
 from station.clock import Now
 from station.core.effects import ConnectorNotice, MeterNotice, NoticeBody
 from station.ocpp.dialect import Dialect, Frame, Services
+from station.runtime.fence import Fence, told
+
+_log = logging.getLogger("station.ocpp")
 
 Key = tuple[str, int, int]
 Words = tuple[tuple[str, dict[str, Any]], ...]
@@ -112,8 +116,12 @@ class NoticeBoard:
             if wish.due > now.mono or not (self._up or wish.must):
                 continue
             del self._wanted[key]
-            frames = dialect.notice(wish.body, services)
-            words = words_of(frames)
+            with Fence() as fence:
+                frames = dialect.notice(wish.body, services)
+                words = words_of(frames)
+            if fence.error is not None:
+                _log.error("dropped, as it has no words: %r: %r", wish.body, fence.error, exc_info=told(fence.error))
+                continue
             if not frames or (not wish.must and words == self._acknowledged.get(key)):
                 continue
             # From here on it is unknown what the CSMS believes, until it answers.

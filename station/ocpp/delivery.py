@@ -2,15 +2,17 @@
 
 One sender, one CALL at a time, in this order: Ask > Record > Notice > free frames (BootNotification and Heartbeat are
 registration's; the client asks it first). A free frame (a report part, something triggered) gets a turn after every
-few records, so that a long backlog does not starve it; a notice never overtakes a record that is about to be sent
+few records, so that a long backlog does not starve it; a series (the parts of a report) is made frame by frame and goes
+last of all, as nothing else may wait for it. A notice never overtakes a record that is about to be sent
 (Finishing comes after StopTransaction).
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+import logging
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -21,9 +23,15 @@ from station.core.facts import Fact
 from station.ocpp.coalesce import NoticeBoard
 from station.ocpp.dialect import Dialect, Frame, Services
 from station.ocpp.records import RecordQueue, RetryPolicy
+from station.runtime.fence import Fence, told
 from station.store.ops import Op
 
+_log = logging.getLogger("station.ocpp")
+
 _RECORDS_PER_FREE_FRAME = 4
+_OVER = -math.inf  # deadline of a question that cannot be asked
+FREE_LIMIT = 100
+"""Free frames that may wait. Whoever causes more (a CSMS that triggers and does not answer) loses the oldest."""
 
 Done = Callable[[dict[str, Any] | None], None]
 """Hears the payload of the answer; None when there will be none (refused, timed out, no link)."""
@@ -64,6 +72,7 @@ class Delivery:
         "_free",
         "_hold_s",
         "_policy",
+        "_series",
         "_services",
         "_streak",
         "_up",
@@ -85,7 +94,8 @@ class Delivery:
         self._policy = policy
         self._hold_s = hold_s
         self._asks: dict[int, Ask] = {}
-        self._free: deque[tuple[Frame, Done | None]] = deque()
+        self._free: list[tuple[Frame, Done | None]] = []
+        self._series: Iterator[Frame] | None = None
         self._dialect: Dialect | None = None
         self._up = False
         self._flight: Outgoing | None = None
@@ -109,11 +119,29 @@ class Delivery:
         return ()
 
     def send(self, frame: Frame, done: Done | None = None) -> None:
-        """A frame of the connected version that is not kept: without a link it is dropped. `done` is called once."""
-        if self._dialect is not None:
-            self._free.append((frame, done))
-        elif done is not None:
-            done(None)
+        """A frame of the connected version that is not kept: without a link, or when too many wait after it, it is dropped.
+
+        `done` is called once; with None when the frame was dropped.
+        """
+        if self._dialect is None:
+            if done is not None:
+                done(None)
+            return
+        self._free.append((frame, done))
+        if len(self._free) > FREE_LIMIT:
+            oldest, unheard = self._free.pop(0)
+            _log.warning("%s dropped: more than %d frames wait for the CSMS", oldest.action, FREE_LIMIT)
+            if unheard is not None:
+                unheard(None)
+
+    @property
+    def sending_series(self) -> bool:
+        """A series is under way: until its last frame is answered."""
+        return self._series is not None
+
+    def send_series(self, frames: Iterator[Frame]) -> None:
+        """Frames of the connected version, each made when its turn has come. Without a link none is. Replaces a series."""
+        self._series = frames if self._dialect is not None else None
 
     # --- link ----------------------------------------------------------------------------------------------------
 
@@ -145,6 +173,7 @@ class Delivery:
         flight, self._flight = self._flight, None
         waiting = [flight.done if flight is not None else None, *(done for _, done in self._free)]
         self._free.clear()
+        self._series = None
         for done in waiting:
             if done is not None:
                 done(None)
@@ -181,11 +210,14 @@ class Delivery:
     def _choose(self, dialect: Dialect, now: Now) -> Outgoing | None:
         if not self._up:
             return self._low(dialect, now)
-        for ask in self._asks.values():
-            return Outgoing(Kind.ASK, dialect.ask(ask.token, self._services), ask.ask)
-        if self._streak >= _RECORDS_PER_FREE_FRAME and self._free:
+        question = self._question(dialect)
+        if question is not None:
+            return question
+        if self._streak >= _RECORDS_PER_FREE_FRAME:
             self._streak = 0
-            return self._free_frame()
+            free = self._free_frame()
+            if free is not None:
+                return free
         frame = self.records.next(dialect, now)
         if frame is not None:
             self._streak += 1
@@ -194,15 +226,38 @@ class Delivery:
             return None
         return self._low(dialect, now)
 
+    def _question(self, dialect: Dialect) -> Outgoing | None:
+        """The oldest question. One that has no words is over: `expire` says so."""
+        for number, ask in self._asks.items():
+            if ask.deadline == _OVER:
+                continue
+            with Fence() as fence:
+                return Outgoing(Kind.ASK, dialect.ask(ask.token, self._services), number)
+            _log.error("question %d has no words: %r", number, fence.error)
+            self._asks[number] = replace(ask, deadline=_OVER)
+        return None
+
     def _low(self, dialect: Dialect, now: Now) -> Outgoing | None:
         frame = self.notices.next(dialect, self._services, now)
         if frame is not None:
             return Outgoing(Kind.NOTICE, frame)
-        return self._free_frame() if self._free else None
+        return self._free_frame()
 
-    def _free_frame(self) -> Outgoing:
-        frame, done = self._free.popleft()
-        return Outgoing(Kind.FREE, frame, done=done)
+    def _free_frame(self) -> Outgoing | None:
+        if self._free:
+            frame, done = self._free.pop(0)
+            return Outgoing(Kind.FREE, frame, done=done)
+        if self._series is None:
+            return None
+        part: Frame | None = None
+        with Fence() as fence:
+            part = next(self._series, None)
+        if fence.error is not None:
+            _log.error("a series ends before its time: %r", fence.error, exc_info=told(fence.error))
+        if part is None:
+            self._series = None
+            return None
+        return Outgoing(Kind.FREE, part)
 
     def answered(self, payload: dict[str, Any]) -> tuple[Event, ...]:
         """The CSMS answered the CALL in flight; returns what the core must learn (before the ops are committed).

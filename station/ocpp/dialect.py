@@ -6,7 +6,7 @@ Payloads are wire-shaped dicts (camelCase, see `station.ocpp.wire`). Every outgo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -93,7 +93,15 @@ class Services(Protocol):
         """Submit the command that `make(ref)` builds; `done(verdict)` is called when the core replies."""
 
     def send(self, frame: Frame) -> None:
-        """Queue a CALL of this version that nobody waits for (a report part, a triggered Heartbeat)."""
+        """Queue a CALL of this version that nobody waits for (something triggered)."""
+
+    def sending_series(self) -> bool:
+        """Whether a series is under way: the next one must wait for its end."""
+
+    def send_series(self, frames: Iterator[Frame]) -> None:
+        """Send CALLs one by one (the parts of a report); each is asked for when its turn has come, and the connection may end
+        before. A series under way is replaced.
+        """
 
     def trigger_boot(self, force: bool = False) -> bool:
         """Send BootNotification again; False when the CSMS has already accepted us (F06.FR.17) and `force` is not set."""
@@ -130,6 +138,7 @@ class Dialect(Protocol):
 
     version: str  # "1.6" | "2.0.1" | "2.1"
     subprotocol: str  # "ocpp1.6" | "ocpp2.0.1" | "ocpp2.1"
+    statuses_after_reconnect: bool  # every status is told after every reconnect, however short the break
 
     def boot(self, reason: str) -> Frame:
         """BootNotification. `reason` is a BootReasonEnumType word (ignored by 1.6)."""

@@ -19,6 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
+from station.logs import one_line
 from station.ocpp.link_settings import BackOff, LinkSettings, tls_context
 
 __all__ = ["BackOff", "Link", "LinkHooks", "LinkSettings", "LinkState"]
@@ -369,7 +370,11 @@ class Link:
 
 
 def _describe(error: Exception) -> str:
-    """One line for people; holds nothing that we sent."""
+    """One line for people; holds nothing that we sent, and nothing of the peer's that could command a terminal."""
+    return one_line(_plainly(error))
+
+
+def _plainly(error: Exception) -> str:
     if isinstance(error, InvalidStatus):
         response = error.response
         return f"refused with HTTP {response.status_code} {response.reason_phrase}".rstrip()

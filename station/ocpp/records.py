@@ -22,16 +22,11 @@ from typing import Any
 from station.clock import Now
 from station.core.events import Event
 from station.core.facts import Fact, TxFact, from_json
-from station.core.types import Trigger, TxPhase
+from station.core.types import TxPhase
 from station.ocpp.dialect import Dialect, Frame
+from station.ocpp.entries import LOST, Context, Entry, sparable, why_lost
+from station.runtime.fence import Fence
 from station.store.ops import Attempted, Bury, Done, Freeze, Op, PutContext, StoredContext, StoredRecord
-
-LOST = "lost"
-"""Key of a delivery context: true, or the reason as text, when later facts of the transaction can no longer be told.
-
-A dialect sets it in `record`, `record_answer` or `record_dropped`; whatever follows becomes a dead letter."""
-
-_LOST_WHY = "the CSMS never took the start of this transaction"
 
 DEFAULT_LIMIT = 10_000
 _BATCH = 200  # ops in one commit when many facts without words follow each other
@@ -45,37 +40,6 @@ class RetryPolicy:
 
     attempts: int = 3
     interval_s: float = 60.0
-
-
-@dataclass(slots=True)
-class _Entry:
-    record: int
-    fact: Fact
-    session: int
-    version: str | None = None
-    frame: Frame | None = None
-    attempts: int = 0
-
-    @property
-    def tx_id(self) -> str | None:
-        return self.fact.tx_id if isinstance(self.fact, TxFact) else None
-
-    @property
-    def droppable(self) -> bool:
-        """Nothing but periodic readings, and never yet sent (E04.FR.07, J02)."""
-        return (
-            self.frame is None
-            and isinstance(self.fact, TxFact)
-            and self.fact.phase is TxPhase.UPDATED
-            and self.fact.trigger in (Trigger.METER_VALUE_PERIODIC, Trigger.METER_VALUE_CLOCK)
-            and self.fact.token is None
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Context:
-    version: str
-    data: Mapping[str, Any]
 
 
 _NO_DATA: Mapping[str, Any] = {}
@@ -111,8 +75,8 @@ class RecordQueue:
         self._limit = limit
         self._last = 0  # highest id that came in
         self._thin_at = limit
-        self._queue: deque[_Entry] = deque()
-        self._contexts: dict[str, _Context] = {}
+        self._queue: deque[Entry] = deque()
+        self._contexts: dict[str, Context] = {}
         self._per_tx: Counter[str] = Counter()
         self._owed: list[Op] = []
         self._committing = False
@@ -182,7 +146,7 @@ class RecordQueue:
         """When (monotonic) the next attempt for the oldest record is due; None when nothing waits."""
         return self._wait_until
 
-    def _version_of(self, entry: _Entry) -> str | None:
+    def _version_of(self, entry: Entry) -> str | None:
         if entry.version is not None:
             return entry.version
         tx_id = entry.tx_id
@@ -201,7 +165,7 @@ class RecordQueue:
             if self._resolve(stored.version) is None and not data.get(LOST):
                 why = f"its transaction began in OCPP {stored.version}, which this program does not speak"
                 data = {**data, LOST: why}
-            self._contexts[tx_id] = _Context(stored.version, data)
+            self._contexts[tx_id] = Context(stored.version, data)
         early, self._queue = self._queue, deque()
         known = {entry.record for entry in early}
         for found in records:
@@ -210,7 +174,7 @@ class RecordQueue:
                 self._append(entry)
         self._queue.extend(early)
 
-    def _revived(self, found: StoredRecord, now: Now) -> _Entry | None:
+    def _revived(self, found: StoredRecord, now: Now) -> Entry | None:
         if found.version is not None and self._resolve(found.version) is None:
             why = f"written for OCPP {found.version}, which this program does not speak"
             self._owed.append(Bury(found.record, why, now.wall))
@@ -220,7 +184,7 @@ class RecordQueue:
         except (KeyError, ValueError, TypeError, IndexError) as error:
             self._owed.append(Bury(found.record, f"unreadable fact: {error!r}", now.wall))
             return None
-        entry = _Entry(found.record, fact, -1, found.version, None, found.attempts)
+        entry = Entry(found.record, fact, -1, found.version, None, found.attempts)
         if found.version is not None and found.action is not None and found.payload is not None:
             entry.frame = Frame(found.action, found.payload)
         return entry
@@ -229,18 +193,18 @@ class RecordQueue:
         """A new fact, durable under this id (ids rise; one that was loaded already is not new)."""
         if record <= self._last:
             return
-        self._append(_Entry(record, fact, self._session if self._up else -1))
+        self._append(Entry(record, fact, self._session if self._up else -1))
         if len(self._queue) > self._thin_at:
             self._thin(now)
 
-    def _append(self, entry: _Entry) -> None:
+    def _append(self, entry: Entry) -> None:
         self._queue.append(entry)
         self._last = max(self._last, entry.record)
         tx_id = entry.tx_id
         if tx_id is not None:
             self._per_tx[tx_id] += 1
 
-    def _forget(self, entry: _Entry) -> None:
+    def _forget(self, entry: Entry) -> None:
         tx_id = entry.tx_id
         if tx_id is None:
             return
@@ -249,13 +213,8 @@ class RecordQueue:
             del self._per_tx[tx_id]
 
     def _thin(self, now: Now) -> None:
-        """Give up every second periodic reading, oldest transaction first, until a tenth is free (E04.FR.07)."""
-        wanted = len(self._queue) - self._limit * 9 // 10
-        by_tx: dict[str | None, list[_Entry]] = {}
-        for entry in self._queue:
-            if entry.droppable:
-                by_tx.setdefault(entry.tx_id, []).append(entry)
-        victims = [entry for entries in by_tx.values() for entry in entries[1::2]][:wanted]
+        """Give up periodic readings until a tenth is free (E04.FR.07)."""
+        victims = sparable(self._queue, len(self._queue) - self._limit * 9 // 10)
         for entry in victims:
             self._forget(entry)
             self._owed.append(
@@ -311,9 +270,13 @@ class RecordQueue:
                 return
             data = self._data(head)
             if data.get(LOST):
-                self._bury(head, _why_lost(data), now)
+                self._bury(head, why_lost(data), now)
                 continue
-            rendered = dialect.record(head.fact, data, now, offline=head.session != self._session)
+            with Fence() as fence:
+                rendered = dialect.record(head.fact, data, now, offline=head.session != self._session)
+            if fence.error is not None:  # one fact must not hold up all that follow, for good
+                self._bury(head, f"OCPP {dialect.version} has no words for it: {fence.error!r}", now)
+                continue
             if rendered.frame is None and rendered.context.get(LOST) and head.tx_id is not None:
                 self._put_context(head.tx_id, dialect.version, rendered.context)
                 continue  # buried in the next round
@@ -329,10 +292,10 @@ class RecordQueue:
                 self._put_context(head.tx_id, dialect.version, rendered.context)
             return
 
-    def _data(self, entry: _Entry) -> Mapping[str, Any]:
+    def _data(self, entry: Entry) -> Mapping[str, Any]:
         return _NO_DATA if entry.tx_id is None else self.context(entry.tx_id)
 
-    def _settle(self, entry: _Entry, dialect: Dialect | None, context: Mapping[str, Any], version: str) -> None:
+    def _settle(self, entry: Entry, dialect: Dialect | None, context: Mapping[str, Any], version: str) -> None:
         """The fact is dealt with: keep the new context, or drop it after the transaction's last fact."""
         fact = entry.fact
         if not isinstance(fact, TxFact):
@@ -347,7 +310,7 @@ class RecordQueue:
         before = self._contexts.get(tx_id)
         if before is not None and before.version == version and before.data == data:
             return
-        self._contexts[tx_id] = _Context(version, data)
+        self._contexts[tx_id] = Context(version, data)
         self._owed.append(PutContext(tx_id, version, dict(data)))
 
     # --- towards the CSMS ----------------------------------------------------------------------------------------
@@ -422,7 +385,7 @@ class RecordQueue:
         self._wait_until = None
         return len(doomed)
 
-    def _bury(self, head: _Entry, why: str, now: Now) -> None:
+    def _bury(self, head: Entry, why: str, now: Now) -> None:
         """The oldest record can never be delivered: dead letter, and the next one's turn."""
         self._queue.popleft()
         self._forget(head)
@@ -433,11 +396,10 @@ class RecordQueue:
         context = self._contexts.get(head.tx_id)
         version = head.version or (context.version if context is not None else "")
         dialect = self._resolve(version)
-        data = self._data(head)
-        after = data if dialect is None or data.get(LOST) else dialect.record_dropped(head.fact, data)
+        after = data = self._data(head)
+        if dialect is not None and not data.get(LOST):
+            with Fence() as fence:
+                after = dialect.record_dropped(head.fact, data)
+            if fence.error is not None:
+                after = {**data, LOST: f"{why}; then {fence.error!r}"}
         self._settle(head, dialect, after, version)
-
-
-def _why_lost(data: Mapping[str, Any]) -> str:
-    why = data[LOST]
-    return why if isinstance(why, str) else _LOST_WHY

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from station.clock import Now
@@ -82,6 +82,14 @@ class StationServices:
     def send(self, frame: Frame) -> None:
         if self._delivery is not None:
             self._delivery.send(frame)
+        self._wake()
+
+    def sending_series(self) -> bool:
+        return self._delivery is not None and self._delivery.sending_series
+
+    def send_series(self, frames: Iterator[Frame]) -> None:
+        if self._delivery is not None:
+            self._delivery.send_series(frames)
         self._wake()
 
     def trigger_boot(self, force: bool = False) -> bool:

@@ -9,6 +9,8 @@ from typing import Any
 
 import orjson
 
+from station.runtime.fence import Fence, told
+
 FrameListener = Callable[[str, str, str | None, str], None]
 """(direction "in" or "out", masked text, action or None, verdict)."""
 
@@ -31,14 +33,13 @@ class WireLog:
         self._pins: deque[str] = deque(maxlen=_PINS_KEPT)
 
     def listen(self, listener: FrameListener) -> Callable[[], None]:
-        """Call `listener` for every frame from now on; the returned function ends that."""
+        """Call `listener` for every frame from now on; the returned function ends that, and so does an error of its own."""
         self._listeners.append(listener)
+        return lambda: self._drop(listener)
 
-        def stop() -> None:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
-
-        return stop
+    def _drop(self, listener: FrameListener) -> None:
+        if listener in self._listeners:
+            self._listeners.remove(listener)
 
     def clear(self) -> None:
         """Nobody listens any more."""
@@ -58,7 +59,12 @@ class WireLog:
         masked = self.mask(text)
         _log.debug("%s %s [%s] %s", direction, action or "?", verdict, masked)
         for listener in tuple(self._listeners):
-            listener(direction, masked, action, verdict)
+            with Fence() as fence:
+                listener(direction, masked, action, verdict)
+            if fence.error is not None:
+                # We are in the middle of sending or receiving, which no view may stop.
+                self._drop(listener)
+                _log.warning("a listener failed and hears no more: %r", fence.error, exc_info=told(fence.error))
 
     def mask(self, text: str) -> str:
         """The text without passwords and PINs. Text that is no JSON but may hold a secret is withheld as a whole."""

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from station.clock import Clock, Now
+from station.clock import Clock, Now, iso
 from station.core.device_model import DeviceModel
 from station.core.effects import (
     Ask,
@@ -42,6 +42,7 @@ from station.core.station import Station
 from station.core.types import StopReason, Verdict
 from station.core.view import StationView
 from station.errors import StoreError
+from station.runtime.fence import Fence, told
 from station.runtime.ports import Outlet
 from station.store.ops import AddRecord, Op, PutRow, StorePort
 
@@ -52,6 +53,9 @@ COMMIT_RETRY_S = 5.0
 MOST_TOGETHER = 64
 # Smaller steps are jitter of the round trip, not a wrong clock.
 CLOCK_TOLERANCE_S = 1.0
+# 2020-01-01 and 2100-01-01: a clock outside is wrong, whoever says so.
+EARLIEST_WALL = 1_577_836_800.0
+LATEST_WALL = 4_102_444_800.0
 FAILED_VERDICT = Verdict("Rejected", "InternalError", "the station cannot save")
 
 
@@ -96,13 +100,22 @@ class Gateway:
     """Owns the core. `clock.now()` must use the same monotonic time as `scheduler`."""
 
     def __init__(
-        self, station: Station, store: StorePort, clock: Clock, scheduler: Scheduler, outlet: Outlet, hands: Hands
+        self,
+        station: Station,
+        store: StorePort,
+        clock: Clock,
+        scheduler: Scheduler,
+        outlet: Outlet | None,
+        hands: Hands,
     ) -> None:
+        """outlet: None when it is made later (it needs the gateway): set `outlet` before `start`."""
         self._station = station
         self._store = store
         self._clock = clock
         self._scheduler = scheduler
-        self._outlet = outlet
+        self.outlet: Outlet
+        if outlet is not None:
+            self.outlet = outlet
         self._hands = hands
         self._inbox: deque[Event] = deque()
         self._busy = False
@@ -145,6 +158,9 @@ class Gateway:
         self.submit(make(ref))
 
     def set_clock(self, wall: float) -> None:
+        if not EARLIEST_WALL <= wall <= LATEST_WALL:
+            log.warning("the CSMS says that it is %s, which cannot be: the clock stays as it is", iso(wall))
+            return
         was_trusted = self._clock.trusted
         step = wall - self._clock.now().wall
         if was_trusted and abs(step) < CLOCK_TOLERANCE_S:
@@ -155,7 +171,10 @@ class Gateway:
     # --- life -----------------------------------------------------------------------------------------------------------
 
     def listen(self, listener: Listener) -> None:
-        """Call `listener(event, effects, now)` after every turn (event None: timers). For displays and logs."""
+        """Call `listener(event, effects, now)` after every turn (event None: timers). For displays and logs.
+
+        One that raises is logged and not called again.
+        """
         self._listeners.append(listener)
 
     def start(self, rows: Mapping[str, Mapping[str, Any]], cause: StopReason) -> None:
@@ -240,8 +259,8 @@ class Gateway:
                 record = self._store.next_record_id()
                 records.append((record, fact))
                 ops.append(AddRecord(record, to_json(fact), fact.tx_id if isinstance(fact, TxFact) else None))
-        for listener in self._listeners:
-            listener(event, effects, now)
+        if self._listeners:
+            self._tell(event, effects, now)
         batch = _Batch(effects, ops, records)
         self._pipeline.append(batch)
         if self._failing:
@@ -249,6 +268,15 @@ class Gateway:
         else:
             self._commit_next()
         self._flush()
+
+    def _tell(self, event: Event | None, effects: list[Effect], now: Now) -> None:
+        """A display or a log that fails must not keep power from being cut, nor a fact from being saved."""
+        for listener in tuple(self._listeners):
+            with Fence() as fence:
+                listener(event, effects, now)
+            if fence.error is not None:
+                self._listeners.remove(listener)
+                log.error("a listener failed and hears no more: %r", fence.error, exc_info=told(fence.error))
 
     def _restrict(self, effects: list[Effect]) -> None:
         """LAW 2 (1). The newest output of a turn is the only one that counts; what of it restricts waits for nothing."""
@@ -339,15 +367,15 @@ class Gateway:
             if isinstance(effect, Reply):
                 self._reply(effect.ref, effect.verdict)
         for record, fact in batch.records:
-            self._outlet.record(record, fact)
+            self.outlet.record(record, fact)
         reboots = [effect for effect in batch.effects if isinstance(effect, Reboot)]
         for effect in batch.effects:
             if isinstance(effect, Ask):
-                self._outlet.ask(effect)
+                self.outlet.ask(effect)
             elif isinstance(effect, Notice):
-                self._outlet.notice(effect.body)
+                self.outlet.notice(effect.body)
             elif isinstance(effect, SettingChanged):
-                self._outlet.setting_changed(effect.component, effect.variable)
+                self.outlet.setting_changed(effect.component, effect.variable)
             else:
                 self._by_hand(effect)
         for reboot in reboots:

@@ -1,13 +1,13 @@
-"""An OCPP frame in one line: what a person wants to know of it at a glance.
+"""An OCPP frame in one line: what a person wants to know of it at a glance, on the screen, in lines and in scenarios.
 
-Frames of the station are valid and are told in words; what the CSMS sends may be anything, and nothing in it may reach
-the terminal as a control character.
+Nothing in it differs between two runs with the same seed. Frames of the station are told in words; what the CSMS sends
+may be anything, and nothing in it may reach the terminal as a control character.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -16,15 +16,23 @@ CALL, RESULT, ERROR = 2, 3, 4
 _WORDS_KEPT = 6
 _SHOWN = 80
 _DEPTH = 8
+_ROUTINE_ACTIONS = frozenset({"Heartbeat", "MeterValues"})
+_ROUTINE_TRIGGERS = frozenset({"MeterValuePeriodic", "MeterValueClock"})
 
 
 @dataclass(frozen=True, slots=True)
 class Brief:
-    """kind: "call", "result", "error" or "garbage". `text` says the rest in words."""
+    """kind: "call", "result", "error" or "garbage". `text` says the rest in words.
+
+    action: "?" for garbage and for an answer to nothing. routine: a periodic call, of which there will be more. empty: an
+    answer that says nothing but that it is one.
+    """
 
     kind: str
     action: str
     text: str
+    routine: bool = False
+    empty: bool = False
 
 
 class Conversation:
@@ -37,7 +45,7 @@ class Conversation:
     def brief(self, direction: str, text: str) -> Brief:
         """direction: "in" or "out", as the station sees it."""
         brief = self._brief(direction, text)
-        return Brief(brief.kind, printable(brief.action), printable(brief.text))
+        return replace(brief, action=printable(brief.action), text=printable(brief.text))
 
     def _brief(self, direction: str, text: str) -> Brief:
         try:
@@ -47,10 +55,11 @@ class Conversation:
         match frame:
             case [2, str(number), str(action), dict(payload)]:
                 self._remember(direction, number, action)
-                tell = _SPECIAL.get(action, _plain) if direction == "out" else _plain
-                return Brief("call", action, tell(payload))
+                text = _told(action, payload) if direction == "out" else _plain(payload)
+                return Brief("call", action, text, routine=_is_routine(action, payload))
             case [3, str(number), dict(payload)]:
-                return Brief("result", self._answered(direction, number), _plain(payload) or "ok")
+                action = self._answered(direction, number)
+                return Brief("result", action, _plain(payload) or "ok", empty=not payload and action != "?")
             case [4, str(number), str(code), str(description), *_]:
                 return Brief("error", self._answered(direction, number), f"{code} {description}".strip())
             case _:
@@ -72,6 +81,20 @@ def _other(direction: str) -> str:
 def printable(text: str) -> str:
     """The text without control characters, which a terminal would obey."""
     return text if text.isprintable() else "".join(char if char.isprintable() else "·" for char in text)
+
+
+def _is_routine(action: str, payload: Mapping[str, Any]) -> bool:
+    if action == "TransactionEvent":
+        return payload.get("eventType") == "Updated" and payload.get("triggerReason") in _ROUTINE_TRIGGERS
+    return action in _ROUTINE_ACTIONS
+
+
+def _told(action: str, payload: Mapping[str, Any]) -> str:
+    """A call of the station in words; its leaves, if it is not what such a call should be."""
+    try:
+        return _SPECIAL.get(action, _plain)(payload)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return _plain(payload)
 
 
 def _plain(payload: Mapping[str, Any]) -> str:
@@ -147,8 +170,22 @@ def _meter_values(payload: Mapping[str, Any]) -> str:
     return " ".join([place, *_energy(payload["meterValue"])])
 
 
+def _start(payload: Mapping[str, Any]) -> str:
+    return f"connector {payload['connectorId']} by {payload['idTag']} {payload['meterStart'] / 1000:.3f} kWh"
+
+
+def _stop(payload: Mapping[str, Any]) -> str:
+    words = [f"transaction {payload['transactionId']}"]
+    if "idTag" in payload:
+        words.append(f"by {payload['idTag']}")
+    words.append(f"because {payload.get('reason', 'Local')}")
+    return f"{' '.join(words)} {payload['meterStop'] / 1000:.3f} kWh"
+
+
 _SPECIAL: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "StatusNotification": _status,
     "TransactionEvent": _transaction,
+    "StartTransaction": _start,
+    "StopTransaction": _stop,
     "MeterValues": _meter_values,
 }

@@ -11,7 +11,7 @@ import logging
 import random
 import tempfile
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,13 +25,15 @@ from station.clock import Clock, Now
 from station.core.effects import Effect
 from station.core.events import Event
 from station.core.view import StationView
-from station.errors import StationError
-from station.ocpp.link import Link, LinkHooks, LinkState
+from station.errors import ConfigError, StationError
+from station.ocpp.link import LinkHooks, LinkState
 from station.ocpp.link_settings import LinkSettings
+from station.sim import kept
 from station.sim.csms import EmbeddedCsms, Token
 from station.sim.loop import DEFAULT_WALL, ScaledScheduler, VirtualLoop
 from station.sim.loop import run as run_virtual
 from station.sim.memory import MemoryLink, MemoryNetwork
+from station.sim.switch import Switch
 from station.store.ops import StorePort
 from station.store.sqlite import SqliteStore
 
@@ -51,7 +53,7 @@ class LabSettings:
 
     versions: OCPP versions to offer, best first. csms_url: a foreign CSMS, None for the embedded one. speed: seconds of simulated time
     per second, None for as fast as possible (embedded only). seed: the same seed gives the same run. folder: where the database
-    lives; None for a temporary one. board: settings of the simulated board.
+    lives, and what the bench keeps from run to run; None for a temporary one. board: settings of the simulated board.
     """
 
     versions: tuple[str, ...] = ("2.0.1",)
@@ -70,83 +72,10 @@ class LabSettings:
     csms_fast: bool = False
 
 
-class _Switch:
-    """A link with a plug that can be pulled."""
-
-    def __init__(self, settings: LinkSettings, hooks: LinkHooks, rng: random.Random, *, connected: bool) -> None:
-        self._settings = settings
-        self._hooks = hooks
-        self._rng = rng
-        self._link: Link | None = None
-        self._connected = connected
-        self._open = False
-        self._started = False
-
-    def _make(self) -> Link:
-        self._link = Link(self._settings, self, self._rng)
-        return self._link
-
-    def configure(self, settings: LinkSettings) -> None:
-        self._settings = settings
-        if self._link is not None:
-            self._link.configure(settings)
-
-    def start(self) -> None:
-        self._started = True
-        if self._connected:
-            self._make().start()
-
-    async def run(self) -> None:
-        self._started = True
-        await self._make().run()
-
-    def send(self, text: str) -> bool:
-        return self._link.send(text) if self._link is not None else False
-
-    def reconnect(self, reason: str, *, at_once: bool = False) -> None:
-        if self._link is not None:
-            self._link.reconnect(reason, at_once=at_once)
-
-    def ping_interval_changed(self) -> None:
-        if self._link is not None:
-            self._link.ping_interval_changed()
-
-    @property
-    def last_error(self) -> str | None:
-        return self._link.last_error if self._link is not None else None
-
-    @property
-    def state(self) -> LinkState:
-        return self._link.state if self._link is not None else LinkState.IDLE
-
-    async def close(self) -> None:
-        link, self._link = self._link, None
-        if link is not None:
-            await link.close()
-
-    async def pull(self) -> None:
-        """Offline, as if somebody had pulled the network cable."""
-        self._connected = False
-        await self.close()
-        if self._open:
-            self.on_closed("the network cable is unplugged")
-
-    def push(self) -> None:
-        self._connected = True
-        if self._started and self._link is None:
-            self._make().start()
-
-    def on_open(self, subprotocol: str) -> None:
-        self._open = True
-        self._hooks.on_open(subprotocol)
-
-    def on_text(self, text: str) -> None:
-        self._hooks.on_text(text)
-
-    def on_closed(self, reason: str) -> None:
-        if self._open:
-            self._open = False
-            self._hooks.on_closed(reason)
+STATION = frozenset({"identity", "password", "versions", "variables", "meter_poll_s", "trust_clock"})
+"""Settings of the station itself: they may change from one boot to the next."""
+KEEP_EVERY_S = 60.0
+"""Simulated seconds after which the wall clock is kept even when nothing is saved."""
 
 
 class Lab:
@@ -156,6 +85,7 @@ class Lab:
         self.settings = settings
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         loop = asyncio.get_running_loop()
+        earlier = kept.load(settings.folder) if settings.folder is not None else None
         if settings.csms_url is None:
             if not isinstance(loop, VirtualLoop):
                 raise StationError("the embedded CSMS in memory needs the virtual loop: use run_lab")
@@ -164,6 +94,8 @@ class Lab:
         else:
             self.scheduler = ScaledScheduler(loop, settings.speed or 1.0)
             self.clock = Clock(self.scheduler.time)
+            if earlier is not None and earlier.wall > self.clock.now().wall:
+                self.clock.set_wall(earlier.wall)  # the last run was faster than real time
         self.network = MemoryNetwork()
         self.csms: EmbeddedCsms | None = None
         if settings.csms_url is None:
@@ -184,8 +116,12 @@ class Lab:
         self.app: StationApp | None = None
         self.boots = 0
         self._host_boots = 1
+        self._kept: kept.Kept | None = None
+        if earlier is not None:
+            self._host_boots = earlier.host_boots
+            self.board.restore(earlier.registers)
         self._online = True
-        self._line: _Switch | MemoryLink | None = None
+        self._line: Switch | MemoryLink | None = None
         self._supply = asyncio.Lock()
         self._frames: list[FrameListener] = []
         self._turns: list[TurnListener] = []
@@ -210,6 +146,7 @@ class Lab:
             self.scheduler.set_speed(None)  # what is cleared away may wait a little, also when time stood still
         await self._stop_keeper()
         if self.app is not None:
+            self._keep()
             app, self.app = self.app, None
             await app.stop()
         if self.csms is not None:
@@ -229,15 +166,32 @@ class Lab:
         self.app.client.on_frame(self._frame)
         self.app.gateway.listen(self._turn)
         await self.app.start()
-        self._keeper = asyncio.get_running_loop().create_task(self._keep(self.app))
+        self._keeper = asyncio.get_running_loop().create_task(self._reboot(self.app))
         self._keeper.add_done_callback(_tell_failure)
 
-    async def _keep(self, app: StationApp) -> None:
+    async def _reboot(self, app: StationApp) -> None:
         """A reboot that the station asked for."""
         await asyncio.shield(app.rebooting)  # cancelling us must not look like a reboot
         await app.stop()
         self.app = self._keeper = None
         await self._boot()
+
+    def reconfigure(self, **changes: Any) -> None:
+        """Other settings for the station (those in `STATION`) from its next start on. Raises ConfigError for others."""
+        fixed = sorted(changes.keys() - STATION)
+        if fixed:
+            raise ConfigError([f"{name}: belongs to the bench and cannot change" for name in fixed])
+        self.settings = replace(self.settings, **changes)
+
+    def _keep(self) -> None:
+        """Remember what outlives the program, if there is where. Only while the station holds the database: it is ours."""
+        if self.settings.folder is None:
+            return
+        now = kept.Kept(self.board.state(), self._host_boots, self._wall())
+        before = self._kept
+        if before is None or not now.same_as(before, within_s=KEEP_EVERY_S):
+            kept.save(self.settings.folder, now)
+            self._kept = now
 
     async def _stop_keeper(self) -> None:
         if self._keeper is not None:
@@ -286,7 +240,8 @@ class Lab:
         # Inline: on a virtual clock a commit takes no time, and a thread would make runs differ.
         # A bench in a temporary folder has no power to lose, and fsync is most of what a fast run waits for.
         durable = self.settings.folder is not None
-        return SqliteStore.open(self.database, threaded=False, now_wall=self._wall, durable=durable)
+        store = SqliteStore.open(self.database, threaded=False, now_wall=self._wall, durable=durable)
+        return kept.KeepingStore(store, self._keep) if durable else store
 
     def _wall(self) -> float:
         return self.clock.now().wall
@@ -295,7 +250,7 @@ class Lab:
         if self.csms is not None:
             self._line = MemoryLink(self.network, settings, hooks, rng)
         else:
-            self._line = _Switch(settings, hooks, rng, connected=self._online)
+            self._line = Switch(settings, hooks, rng, connected=self._online)
         return self._line
 
     # --- listening ------------------------------------------------------------------------------------------------------
@@ -310,6 +265,8 @@ class Lab:
 
     def _frame(self, direction: str, text: str, action: str | None, verdict: str) -> None:
         wall = self._wall()
+        if self._kept is not None and wall - self._kept.wall >= KEEP_EVERY_S:
+            self._keep()  # nothing had to be saved, but the CSMS has heard how late it is
         for listener in self._frames:
             listener(wall, direction, text, action, verdict)
 
@@ -367,7 +324,7 @@ class Lab:
     async def offline(self) -> None:
         """Pull the network cable."""
         self._online = False
-        if isinstance(self._line, _Switch):
+        if isinstance(self._line, Switch):
             await self._line.pull()
         else:
             self.network.cut()
@@ -375,7 +332,7 @@ class Lab:
     async def go_online(self) -> None:
         """Plug it in again; the station connects when its back-off says so."""
         self._online = True
-        if isinstance(self._line, _Switch):
+        if isinstance(self._line, Switch):
             self._line.push()
         else:
             self.network.restore()
@@ -394,9 +351,10 @@ class Lab:
             app = self.running
             await self._stop_keeper()
             self.board.power_cut(warning=warning)
+            self._host_boots += 1
+            self._keep()
             self.app = None
             await app.kill()
-            self._host_boots += 1
 
     async def power_on(self) -> None:
         """It comes back, and the station boots."""
@@ -436,13 +394,17 @@ def run_lab(
 ) -> T:
     """Set the bench up on the right kind of loop, run `main(lab)`, and clear it away.
 
-    start_wall: wall time at which a virtual run begins; default: 2026-01-01T00:00Z, so that runs repeat.
+    start_wall: wall time at which a virtual run begins; default: 2026-01-01T00:00Z, so that runs repeat. In a folder
+    that an earlier run has left, not before its end: time does not go back.
     """
+    start = DEFAULT_WALL if start_wall is None else start_wall
+    if settings.folder is not None and (earlier := kept.load(settings.folder)) is not None:
+        start = max(start, earlier.wall)
 
     async def work() -> T:
         async with Lab(settings) as lab:
             return await main(lab)
 
     if settings.csms_url is None:
-        return run_virtual(work(), speed=settings.speed, start_wall=DEFAULT_WALL if start_wall is None else start_wall)
+        return run_virtual(work(), speed=settings.speed, start_wall=start)
     return asyncio.run(work())

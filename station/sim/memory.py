@@ -208,6 +208,7 @@ class MemoryLink:
         self._connection: MemoryConnection | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._attempts = 0  # waits since the last success
+        self._over = asyncio.Event()
 
     def configure(self, settings: LinkSettings) -> None:
         """Use other settings from the next attempt on; `reconnect` makes it come."""
@@ -217,6 +218,11 @@ class MemoryLink:
         """Dial now and keep trying. Does nothing when already started."""
         if self.state is LinkState.IDLE:
             self._dial_in(0.0)
+
+    async def run(self) -> None:
+        """As `start`; returns after `close`."""
+        self.start()
+        await self._over.wait()
 
     def send(self, text: str) -> bool:
         """False: there is no connection, and it was dropped."""
@@ -249,6 +255,7 @@ class MemoryLink:
     async def close(self) -> None:
         """Hang up and stay away. Idempotent."""
         self.state = LinkState.CLOSED
+        self._over.set()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

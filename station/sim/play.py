@@ -23,7 +23,7 @@ from station.sim.lab import Lab
 from station.sim.loop import run as run_virtual
 from station.sim.scenario import Scenario, Step, load, shipped_files
 from station.sim.scenario_ledger import Ledger
-from station.sim.scenario_show import Conversation, Screen, clock, make_screen
+from station.sim.scenario_show import Conversation, Screen, Unbroken, clock, make_screen
 from station.sim.scenario_stage import Stage, StepFailed
 from station.sim.steps import WRONG_HANDS
 
@@ -130,7 +130,7 @@ class _Player:
     ) -> None:
         self._scenario = scenario
         self._version = version
-        self._screen = screen
+        self._screen = screen = Unbroken(screen)
         self._settings = replace(scenario.lab_settings(version, seed=seed, speed=speed), folder=folder)
         self._steps = scenario.steps_in(version)
         self._lab: Lab | None = None
@@ -149,6 +149,7 @@ class _Player:
         self._screen.close()
         outcome = Outcome(self._version, len(self._steps), tuple(reasons), time_s, self._conversation.frames)
         self._verdict(outcome)
+        self._screen.check()
         return outcome
 
     def _title(self) -> None:
@@ -171,6 +172,7 @@ class _Player:
 
     async def _play(self, stage: Stage) -> list[str]:
         for place, step in enumerate(self._steps, start=1):
+            self._screen.check()
             self._conversation.quiet(stage.time)
             shown = f" {step.shown}" if step.shown else ""
             self._screen.line(f"[{place}/{len(self._steps)}] {step.name}{shown}", "step")

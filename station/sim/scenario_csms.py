@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from station.config_fields import Flag, Integer, Text, setting
+from station.config_fields import TOKEN, Flag, Integer, Text, setting
 from station.sim.csms import FaultKind, Refusal
 from station.sim.lab import KNOWN_TOKENS
 from station.sim.scenario_kinds import EMPTY, Conditions, Duration, Table, Words, render_duration
 from station.sim.scenario_match import Condition, mismatches
 from station.sim.scenario_stage import Stage, StepFailed
-from station.sim.steps import TOKEN, Command, Deed, evse_field
+from station.sim.steps import Command, Deed, evse_field
 
 __all__ = ["CSMS_COMMANDS", "REGISTRATIONS", "STATUSES", "send_call"]
 

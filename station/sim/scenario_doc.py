@@ -27,9 +27,10 @@ A scenario is a TOML file: a station, a CSMS, and steps that do something or exp
 virtual time, shows the conversation and ends with a verdict: exit code 0 when everything came as expected, 1 when not, 2 when
 the file is wrong. `station play NAME` plays a shipped one (its number will do), `station play` lists them. It is played in
 every OCPP version that it claims, unless `--ocpp` names one. The same seed gives the same output, byte for byte (`--plain`).
+`--speed 60` shows a minute in a second.
 
-Steps are played in order. Deeds take no time, but people take `pause` seconds before each. An expectation waits, in station
-time, until it is fulfilled or its time is over. Messages are expected in the order in which they come: `message` looks after
+Steps are played in order. Deeds take no time, but people take `pause` seconds before each. An expectation waits until it
+is fulfilled or its time is over; the time is that of the station. Messages are expected in the order in which they come: `message` looks after
 the message that was matched last, or since the last deed if that is later. Answers without content are not shown, nor are
 periodic samples after the second. In the end the CSMS must have nothing to complain of.
 """

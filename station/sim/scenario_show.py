@@ -5,11 +5,13 @@ Plain lines hold nothing that differs between two runs with the same seed: no re
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol
 
-__all__ = ["Conversation", "Screen", "clock", "make_screen", "summary"]
+from station.sim import brief as briefs
+from station.sim.brief import Brief
+
+__all__ = ["Conversation", "PlainScreen", "RichScreen", "Screen", "Unbroken", "clock", "make_screen", "sentence"]
 
 LONGEST = 110
 ROUTINE_SHOWN = 2
@@ -17,8 +19,6 @@ RECENT = 8
 LONGEST_RECENT = 1000
 PROGRESS_S = 3600.0
 STATUS_S = 600.0
-ROUTINE_ACTIONS = frozenset({"Heartbeat", "MeterValues"})
-ROUTINE_TRIGGERS = frozenset({"MeterValuePeriodic", "MeterValueClock"})
 
 
 class Screen(Protocol):
@@ -46,6 +46,35 @@ class PlainScreen:
 
     def close(self) -> None:
         return
+
+
+class Unbroken:
+    """A screen that raises nothing while frames are told: `check` raises what went wrong where the play can end."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._error: OSError | None = None
+
+    def line(self, text: str, style: str = "") -> None:
+        self._try(lambda: self._screen.line(text, style))
+
+    def progress(self, text: str) -> None:
+        self._try(lambda: self._screen.progress(text))
+
+    def close(self) -> None:
+        self._try(self._screen.close)
+
+    def _try(self, show: Callable[[], None]) -> None:
+        if self._error is None:
+            try:
+                show()
+            except OSError as error:
+                self._error = error
+
+    def check(self) -> None:
+        """Raises OSError when the output has failed (nobody reads it, the disk is full)."""
+        if self._error is not None:
+            raise self._error
 
 
 STYLES = {
@@ -107,7 +136,7 @@ class Conversation:
     def __init__(self, screen: Screen, status: Callable[[], str]) -> None:
         self._screen = screen
         self._status = status
-        self._asked: dict[str, str] = {}
+        self._briefs = briefs.Conversation()
         self._run = 0
         self._hidden: dict[str, int] = {}
         self._told_at = 0.0
@@ -118,35 +147,21 @@ class Conversation:
     def frame(self, at: float, direction: str, text: str) -> None:
         """One frame at `at` seconds of the play, secrets masked."""
         self.frames += 1
-        kind, action, payload, known = self._read(text)
-        line = f"{clock(at):>10}  {'-->' if direction == 'out' else '<--'} {summary(kind, action, payload, text)}"
-        if kind == 3 and known and payload == {}:
-            return  # an answer that says nothing but that it is one
+        brief = self._briefs.brief(direction, text)
+        if brief.empty:
+            return
+        line = f"{clock(at):>10}  {'-->' if direction == 'out' else '<--'} {sentence(brief)}"
         self.recent = [*self.recent[1 - RECENT :], f"{line[:15]} {text[:LONGEST_RECENT]}"]
-        if kind == 2 and _routine(action, payload):
+        if brief.routine:
             self._run += 1
             if self._run > ROUTINE_SHOWN:
-                self._hide(at, action)
+                self._hide(at, brief.action)
                 return
-        elif kind == 2 or not known:
+        elif brief.kind == "call" or brief.action == "?":
             self.quiet(at)
         elif self._run > ROUTINE_SHOWN:
             return  # the answer to what was not shown
         self._screen.line(line, direction)
-
-    def _read(self, text: str) -> tuple[int | None, str, Any, bool]:
-        try:
-            frame = json.loads(text)
-        except (ValueError, RecursionError):
-            return None, "", None, False
-        if not isinstance(frame, list) or len(frame) < 3 or not isinstance(frame[1], str):
-            return None, "", None, False
-        if frame[0] == 2 and len(frame) > 3:
-            self._asked[frame[1]] = str(frame[2])
-            return 2, str(frame[2]), frame[3], True
-        action = self._asked.pop(frame[1], "")
-        payload = frame[2] if frame[0] == 3 else {"code": frame[2], "description": frame[3] if len(frame) > 3 else ""}
-        return frame[0], action or "an answer to nothing", payload, bool(action)
 
     def _hide(self, at: float, action: str) -> None:
         self._hidden[action] = self._hidden.get(action, 0) + 1
@@ -170,51 +185,12 @@ class Conversation:
         self._told_at = at
 
 
-def _routine(action: str, payload: Any) -> bool:
-    if action == "TransactionEvent" and isinstance(payload, Mapping):
-        return payload.get("eventType") == "Updated" and payload.get("triggerReason") in ROUTINE_TRIGGERS
-    return action in ROUTINE_ACTIONS
-
-
-def summary(kind: int | None, action: str, payload: Any, text: str) -> str:
+def sentence(brief: Brief) -> str:
     """A frame in one short line."""
-    if kind is None:
-        words = f"not a frame: {text}"
-    elif kind == 2:
-        words = f"{action} {_short(action, payload)}"
-    elif kind == 3:
-        words = f"{action} answered {json.dumps(payload, ensure_ascii=False)}"
+    if brief.kind == "garbage":
+        words = f"not a frame: {brief.text}"
     else:
-        words = f"{action} refused: {payload['code']} {payload['description']}"
-    words = "".join(letter if letter.isprintable() else "?" for letter in words)
+        verb = {"call": "", "result": "answered ", "error": "refused: "}[brief.kind]
+        action = brief.action if brief.action != "?" else "an answer to nothing"
+        words = f"{action} {verb}{brief.text}".rstrip()
     return words if len(words) <= LONGEST else words[: LONGEST - 3] + "..."
-
-
-def _short(action: str, payload: Any) -> str:
-    if action == "TransactionEvent" and isinstance(payload, Mapping):
-        info = payload.get("transactionInfo")
-        info = info if isinstance(info, Mapping) else {}
-        told = {"state": info.get("chargingState"), "stopped": info.get("stoppedReason")}
-        return " ".join(
-            [
-                f"{payload.get('eventType')} {payload.get('triggerReason')} seq {payload.get('seqNo')}",
-                *(f"{name} {value}" for name, value in told.items() if value),
-                *_samples(payload.get("meterValue")),
-            ]
-        )
-    if isinstance(payload, Mapping):
-        brief = {name: value for name, value in payload.items() if name not in {"timestamp", "meterValue"}}
-        transaction_data = brief.pop("transactionData", None)
-        words = json.dumps(brief, ensure_ascii=False) if brief else ""
-        return " ".join([words, *_samples(payload.get("meterValue", transaction_data))])
-    return str(payload)
-
-
-def _samples(meter_values: Any) -> list[str]:
-    """The register of the last sample."""
-    if not isinstance(meter_values, list) or not meter_values or not isinstance(meter_values[-1], Mapping):
-        return []
-    for sample in meter_values[-1].get("sampledValue", ()):
-        if isinstance(sample, Mapping) and sample.get("measurand", "").startswith("Energy.Active.Import"):
-            return [f"register {sample.get('value')} Wh"]
-    return ["with samples"]

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from hal.api import FaultCode, TokenKind
 from hal.errors import DeviceError, HalError
 from hal.sim.car import Car
-from station.config_fields import Flag, Integer, Number, Text, setting
+from station.config_fields import TOKEN, Flag, Integer, Number, Text, setting
 from station.core.events import SetVariables, VariableWrite
 from station.core.types import Verdict
 from station.core.variables import VariableKey
@@ -27,7 +27,6 @@ __all__ = ["COMMANDS", "EVSE", "VERSIONS", "WRONG_HANDS", "Command", "evse_field
 
 VERSIONS = ("1.6", "2.0.1")
 EVSE = Integer(1, 64)
-TOKEN = Text(36)
 FAULT = Text(choices=tuple(code.value for code in FaultCode))
 
 
@@ -271,7 +270,7 @@ class Restart(Deed):
 
     async def act(self, stage: Stage) -> str:
         if self.versions:
-            stage.lab.settings = replace(stage.lab.settings, versions=self.versions)
+            stage.lab.reconfigure(versions=self.versions)
         await stage.lab.restart()
         return f"start number {stage.lab.boots}"
 

@@ -31,6 +31,7 @@ FOLLOW_S = 1.5
 # With "max" nobody follows anyway: a day is a fair demonstration and then it ends.
 MAX_SPEED_DAY_S = 86_400.0
 STATUS_EVERY_S = 60.0
+LONGEST_ID_TAG = 20  # CiString20Type of 1.6
 TROUBLE_LOOK_S = 2.0
 # How the settings of the link are called on the command line.
 ARGUMENTS = {"url": "--csms", "identity": "--id", "password": "--password-file"}
@@ -81,10 +82,15 @@ def _settings(options: SimOptions) -> LabSettings:
     if options.csms_url is not None and options.speed is None:
         raise ConfigError(["--speed: max needs the embedded CSMS; towards --csms use a number"])
     password = _password(options.password_file)
+    problems = []
+    if options.version == "1.6" and options.token is not None and len(options.token) > LONGEST_ID_TAG:
+        problems.append(f"--token: must have at most {LONGEST_ID_TAG} characters with --ocpp 1.6")
     try:
         LinkSettings(options.csms_url or "ws://embedded", options.identity, tuple, password=password)
     except ConfigError as error:
-        raise ConfigError([_as_argument(problem) for problem in error.problems]) from error
+        problems += [_as_argument(problem) for problem in error.problems]
+    if problems:
+        raise ConfigError(sorted(problems))
     if options.folder is not None:
         try:
             options.folder.mkdir(parents=True, exist_ok=True)
@@ -226,6 +232,9 @@ async def _until_over(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+    for ending in over:
+        if ending.done():
+            ending.result()
 
 
 def _done(future: asyncio.Future[None]) -> None:
@@ -237,7 +246,11 @@ def _done(future: asyncio.Future[None]) -> None:
 
 
 class Lines:
-    """Standard output, line by line. `gone` is done as soon as nobody reads it any more (`| head`)."""
+    """Standard output, line by line.
+
+    `gone` is done as soon as nobody reads it any more (`| head`), and holds the OSError of a device that takes no more:
+    it must not be raised where a frame is told, but where the run is waited for.
+    """
 
     def __init__(self) -> None:
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -249,9 +262,9 @@ class Lines:
             sys.stdout.write(f"{iso(wall)} {text}\n")
             sys.stdout.flush()
         except BrokenPipeError:
-            # What is still buffered must have somewhere to go when the program ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             self.end()
+        except OSError as error:
+            self.gone.set_exception(error)
 
     def end(self) -> None:
         """Say nothing more."""

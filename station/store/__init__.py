@@ -6,6 +6,7 @@
     statements.py  operations -> SQL
     migrate.py     migrations/NNNN_name.sql, one transaction each, backup before
     lock.py        one process per file
+    private.py     every file is for its owner only
     reserve.py     space for starting on a full disk
     remedy.py      SQLite's errors -> StoreError with the way out
     recover.py     a damaged file is kept, what can be read goes into a new one

@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from station.errors import StoreError
-from station.store import migrate
+from station.store import migrate, private
 from station.store.remedy import damaged, store_error
 from station.store.statements import HIGHEST_RECORD, JSON_COLUMNS, is_json
 
@@ -25,13 +25,20 @@ def connect(
     steps = migrations or migrate.load()
     connection: sqlite3.Connection | None = None
     try:
+        if isinstance(file, Path):
+            private.create(file)
         connection = sqlite3.connect(name, uri=on_disk, isolation_level=None, check_same_thread=False, timeout=0.3)
-        if on_disk:
+        if isinstance(file, Path):
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # and no shared-memory file beside the database
             # Before anything is written: somebody else's file stays as it is.
             migrate.check_ours(connection, steps[-1].version, str(file))
+            private.narrow(file)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(
+                "PRAGMA fullfsync = ON"
+            )  # macOS: fsync alone leaves it in the drive; elsewhere no effect
+            connection.execute("PRAGMA secure_delete = ON")  # what was deleted, a PIN or a password, is overwritten
             connection.execute("PRAGMA journal_size_limit = 4194304")
         else:
             connection.execute("PRAGMA page_size = 1024")  # a fleet has thousands of these

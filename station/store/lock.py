@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 
 from station.errors import StoreError
+from station.store import private
 from station.store.remedy import store_error
 
 
@@ -30,7 +31,7 @@ class FileLock:
     def __init__(self, file: Path) -> None:
         name = lock_path(file)
         try:
-            descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, private.MODE)
         except OSError as error:
             raise store_error(name, error) from error
         try:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from station.errors import StoreError
+from station.store import private
 
 APPLICATION_ID = 0x50577374  # "PWst", set by 0001
 _NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
@@ -83,6 +84,7 @@ def _backup(connection: sqlite3.Connection, target: Path) -> None:
     """A whole copy under its final name only once it is durable."""
     partial = target.with_name(target.name + ".partial")
     partial.unlink(missing_ok=True)
+    private.create(partial)
     copy = sqlite3.connect(partial)
     try:
         connection.backup(copy)

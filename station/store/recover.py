@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from station.errors import StoreError
+from station.store import private
 from station.store.connection import connect
 from station.store.lock import FileLock
 from station.store.migrate import sync_directory
@@ -121,7 +122,8 @@ def _copy(source: Path, target: Path) -> None:
     """The database and its logs, durable."""
     for suffix in _SUFFIXES:
         if (part := _beside(source, suffix)).exists():
-            with part.open("rb") as reader, _beside(target, suffix).open("wb") as writer:
+            copy = _beside(target, suffix)
+            with part.open("rb") as reader, open(copy, "wb", opener=private.opener) as writer:
                 shutil.copyfileobj(reader, writer)
                 writer.flush()
                 os.fsync(writer.fileno())

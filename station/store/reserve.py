@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from station.store import private
 from station.store.migrate import sync_directory
 
 SIZE = 1 << 19
@@ -26,7 +27,7 @@ def hold(file: Path) -> bool:
     if name.exists() and name.stat().st_size == SIZE:
         return True
     try:
-        with name.open("wb") as stream:
+        with open(name, "wb", opener=private.opener) as stream:
             stream.write(bytes(SIZE))
     except OSError:
         with contextlib.suppress(OSError):

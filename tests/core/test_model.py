@@ -76,6 +76,17 @@ statuses = st.sampled_from((AuthStatus.ACCEPTED, AuthStatus.ACCEPTED, AuthStatus
 reset_kinds = st.sampled_from(tuple(ResetKind))
 
 
+STOPS = {"StopAuthorized", "RemoteStop", "Deauthorized", "EVCommunicationLost", "EVConnectTimeout", "AbnormalCondition"}
+
+
+def _since_the_last_stop(story: tuple[TxFact, ...]) -> list[TxFact]:
+    """A transaction may go on after its driver stopped, and be authorised again."""
+    since: list[TxFact] = []
+    for fact in story:
+        since = [] if fact.trigger.value in STOPS else [*since, fact]
+    return since
+
+
 class AnyStation(RuleBasedStateMachine):
     """Two EVSEs: a socket with a lock, and a fixed cable with ventilation."""
 
@@ -162,8 +173,8 @@ class AnyStation(RuleBasedStateMachine):
         assert fact.offline is not self.station.view(self._now()).online
         if story:
             assert fact.evse == story[0].evse
-            told = [f.token for f in (*story, fact) if f.token is not None and f.trigger.value != "StopAuthorized"]
-            assert len(told) == len(set(told)) or fact.trigger.value == "Authorized" or fact.remote_start_id is not None
+            told = [f.token for f in _since_the_last_stop((*story, fact)) if f.token is not None]
+            assert len(told) == len(set(told)), "an identifier is told once, until it is presented to stop"
         if fact.seconds_charging is not None:
             assert fact.seconds_charging >= 0
         story.append(fact)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from hal.api import LockState
 from hal.sim.car import Car
 from hal.sim.car_settings import CarSettings
 from station.app import Surroundings
@@ -210,12 +211,19 @@ def record(
     return recording
 
 
+STRANGER = "ABCDEF01"
+"""A card that no CSMS of these tests knows."""
+
+
 async def settle(bench: Bench) -> None:
     """The station boots and says what it has to say; then every car leaves."""
     await asyncio.sleep(30)
     await bench.go_online()
     await asyncio.sleep(170)
     for evse in bench.board.evses:
+        if evse.car is not None and bench.view().evse(evse.number).lock is LockState.LOCKED:
+            bench.swipe(STRANGER, evse.number)  # a cable kept for its owner; only the refused stranger's is
+            await asyncio.sleep(5)
         if evse.car is not None:
             bench.unplug(evse.number)
     await asyncio.sleep(100)

@@ -257,7 +257,7 @@ class World:
         )
         self.gateway.outlet = self.client
         self.client.on_frame(lambda *frame: self.seen.append(frame))
-        self.client.start(reason)
+        self.task = asyncio.create_task(self.client.run(reason))
         return self.client
 
     async def drop(self) -> None:
@@ -556,7 +556,7 @@ def test_a_fact_that_comes_in_before_the_start_counts_once() -> None:
         )
         world.gateway.outlet = world.client
         world.gateway.record(tx_fact(0, TxPhase.STARTED))
-        world.client.start()
+        world.task = asyncio.create_task(world.client.run())
         await world.csms.heard("TransactionEvent")
         await world.csms.heard("Heartbeat")
         assert len(world.csms.calls("TransactionEvent")) == 1
@@ -812,6 +812,141 @@ def test_a_handler_that_stumbles_still_answers() -> None:
         await world.csms.heard("BootNotification")
         reply = await world.csms.call("ClearCache", {})
         assert reply[:3] == [4, reply[1], "InternalError"]
+
+    play(scene, "ocpp2.0.1")
+
+
+@versions
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"])
+def test_no_time_of_the_csms_keeps_a_station_from_its_work(subprotocol: str, time: str) -> None:
+    """Here the clock takes it, as an older program did: what was recorded then must get through after a restart."""
+
+    async def scene(world: World) -> None:
+        csms, gateway = world.csms, world.gateway
+        csms.answers["BootNotification"] = {"status": "Accepted", "currentTime": time, "interval": 60}
+        await csms.heard("BootNotification")
+        await csms.until(lambda: gateway.set_to)
+        gateway.clock.set_wall(gateway.set_to[0] + 100)
+        at = gateway.now()
+        gateway.record(tx_fact(0, TxPhase.STARTED, at=at))
+        world.client.notice(replace(status(1, ConnectorPhase.PREPARING), since=at))
+        told = await csms.heard("StartTransaction" if "1.6" in subprotocol else "TransactionEvent")
+        assert told["timestamp"][:5] in ("9999-", "0001-")
+        await csms.heard("StatusNotification")
+        assert world.client.online
+
+    play(scene, subprotocol)
+
+
+def test_a_mistake_in_the_pump_is_logged_and_does_not_end_it(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(world: World) -> None:
+        csms, client = world.csms, world.client
+        await csms.heard("BootNotification")
+        good, mistakes = client.delivery.next, []
+
+        def stumble(now: Any) -> Any:
+            if len(mistakes) < 2:
+                mistakes.append(now)
+                raise ValueError("one bug")
+            return good(now)
+
+        client.delivery = Stumbling(client.delivery, stumble)
+        client.notice(status(1, ConnectorPhase.PREPARING))
+        await csms.heard("StatusNotification")
+        assert len(mistakes) == 2
+        assert "one bug" in caplog.text
+        await csms.heard("Heartbeat")
+
+    play(scene, "ocpp2.0.1")
+
+
+class Stumbling:
+    """A delivery whose `next` is another."""
+
+    def __init__(self, inner: Any, choose: Callable[[Any], Any]) -> None:
+        self.inner = inner
+        self.next = choose
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+def test_a_client_that_gets_nothing_done_shows_no_sign_of_life() -> None:
+    async def scene(world: World) -> None:
+        client = world.client
+        assert client.alive()
+        await world.csms.heard("BootNotification")
+        await asyncio.sleep(1000)
+        assert world.client.alive(), "a quiet one is not dead"
+
+        def stumble(now: Any) -> Any:
+            raise ValueError("a bug for good")
+
+        good = client.delivery
+        client.delivery = Stumbling(good, stumble)
+        client.notice(status(1, ConnectorPhase.PREPARING))
+        await asyncio.sleep(10)
+        assert client.alive(), "it may get over it"
+        await asyncio.sleep(5000)
+        assert not client.alive()
+        client.delivery = good
+        await world.csms.heard("StatusNotification")
+        assert client.alive()
+
+    play(scene, "ocpp2.0.1")
+
+
+def test_the_link_is_run_again_after_a_mistake_and_records_are_loaded_once() -> None:
+    """As the supervisor does it."""
+
+    async def scene(world: World) -> None:
+        csms, client = world.csms, world.client
+        csms.answers["TransactionEvent"] = None
+        world.gateway.record(tx_fact(0, TxPhase.STARTED))
+        await csms.heard("TransactionEvent")
+
+        def stumble(wall: float) -> None:
+            raise RuntimeError("one bug")
+
+        world.gateway.set_clock = stumble  # type: ignore[method-assign]  # what on_text calls
+        with pytest.raises(RuntimeError, match="one bug"):
+            await asyncio.wait_for(world.task, 1000)
+        assert not client.online
+        del world.gateway.set_clock
+        csms.answers["TransactionEvent"] = {}
+        world.task = asyncio.create_task(client.run())
+        await csms.until(lambda: not client.records.queued())
+        assert {e["seqNo"] for e in csms.calls("TransactionEvent")} == {0}
+        assert client.online
+
+    play(scene, "ocpp2.0.1")
+
+
+def test_a_flood_of_reports_is_refused() -> None:
+    async def scene(world: World) -> None:
+        csms = world.csms
+        csms.answers["NotifyReport"] = None
+        await csms.heard("BootNotification")
+        replies = [await csms.call("GetBaseReport", {"requestId": n, "reportBase": "FullInventory"}) for n in range(20)]
+        assert [reply[2]["status"] for reply in replies] == ["Accepted"] + ["Rejected"] * 19
+        csms.answers["NotifyReport"] = {}
+        await csms.until(lambda: any("tbc" not in part for part in csms.calls("NotifyReport")))
+        await asyncio.sleep(1)
+        assert {part["requestId"] for part in csms.calls("NotifyReport")} == {0}
+        reply = await csms.call("GetBaseReport", {"requestId": 99, "reportBase": "FullInventory"})
+        assert reply[2]["status"] == "Accepted"
+
+    play(scene, "ocpp2.0.1")
+
+
+def test_a_view_that_breaks_does_not_touch_what_is_sent() -> None:
+    async def scene(world: World) -> None:
+        def broken(*frame: object) -> None:
+            raise BrokenPipeError("nobody reads")
+
+        world.client.on_frame(broken)
+        await world.csms.heard("Heartbeat", 2)
+        assert world.csms.actions() == ["BootNotification", "Heartbeat", "Heartbeat"]
 
     play(scene, "ocpp2.0.1")
 

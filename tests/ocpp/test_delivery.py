@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -27,9 +27,10 @@ from station.core.types import (
     TxPhase,
 )
 from station.ocpp.coalesce import NoticeBoard, key_of
-from station.ocpp.delivery import Delivery, Kind
+from station.ocpp.delivery import FREE_LIMIT, Delivery, Kind
 from station.ocpp.dialect import FactAnswer, Frame, Rendered
-from station.ocpp.records import LOST, RecordQueue, RetryPolicy
+from station.ocpp.entries import LOST, Entry, sparable
+from station.ocpp.records import RecordQueue, RetryPolicy
 from station.store.ops import (
     AddRecord,
     Attempted,
@@ -165,7 +166,8 @@ class Desk:
 
     def __init__(self, *, limit: int = 10_000, disk: Disk | None = None, hold_s: float = 0.0) -> None:
         self.disk = disk or Disk()
-        self.queue = RecordQueue(DIALECTS.get, limit)
+        self.resolve = dict(DIALECTS)
+        self.queue = RecordQueue(self.resolve.get, limit)
         self.queue.load(list(self.disk.rows.values()), self.disk.contexts, at(0))
         self.delivery = Delivery(self.queue, NOBODY, policy=lambda: RetryPolicy(3, 10.0), hold_s=lambda: hold_s)
         self.next_id = max([*self.disk.rows, *self.disk.done, *self.disk.dead], default=0)
@@ -515,6 +517,153 @@ def test_questions_are_answered_exactly_once() -> None:
     desk.send(at(33))
     assert desk.delivery.disconnected() == (Unanswered(7),)
     assert desk.delivery.disconnected() == ()
+
+
+def test_every_second_reading_can_be_spared_oldest_transaction_first() -> None:
+    readings = [Entry(n, tx_fact("AB"[n % 2], n), -1) for n in range(10)]
+    readings[2].frame = Frame("Updated", {})
+    assert [entry.record for entry in sparable(readings, 99)] == [4, 8, 3, 7]
+    assert [entry.record for entry in sparable(readings, 3)] == [4, 8, 3]
+
+
+# --- what a dialect cannot put into words -------------------------------------------------------------------------------
+
+
+class Speechless(Words):
+    """Stumbles over what `over` says."""
+
+    over: Any = None
+
+    def _look(self, what: object) -> None:
+        if what == self.over:
+            raise OSError("year 10000 is out of range")
+
+    def record(self, fact: Fact, context: Mapping[str, Any], now: Now, *, offline: bool) -> Rendered:
+        self._look(fact)
+        return super().record(fact, context, now, offline=offline)
+
+    def record_dropped(self, fact: Fact, context: Mapping[str, Any]) -> Mapping[str, Any]:
+        self._look(fact)
+        return super().record_dropped(fact, context)
+
+    def ask(self, token: IdToken, services: Any) -> Frame:
+        self._look(token)
+        return super().ask(token, services)
+
+    def notice(self, body: ConnectorNotice | MeterNotice, services: Any) -> list[Frame]:
+        self._look(body)
+        return super().notice(body, services)
+
+
+@pytest.mark.parametrize("needs_id", [False, True])
+def test_a_fact_without_words_becomes_a_dead_letter_and_the_next_goes_on(needs_id: bool) -> None:
+    words: Any = Speechless("new", needs_id=needs_id)
+    words.over = tx_fact(phase=TxPhase.STARTED)
+    desk = Desk()
+    desk.resolve["new"] = words
+    desk.up(words)
+    bad = desk.fact(words.over)
+    desk.fact(tx_fact("U", phase=TxPhase.STARTED))
+    assert desk.send()[1]["tx"] == "U"
+    assert "new" in desk.disk.dead[bad]
+    assert "year 10000 is out of range" in desk.disk.dead[bad]
+
+
+def test_a_state_without_words_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    words: Any = Speechless("new", needs_id=False)
+    words.over = status(1, ConnectorPhase.PREPARING)
+    desk = Desk()
+    desk.up(words)
+    desk.delivery.notice(words.over, at(0))
+    desk.delivery.notice(status(2, ConnectorPhase.PREPARING), at(0))
+    assert desk.send()[1]["evse"] == 2
+    assert "year 10000 is out of range" in caplog.text
+    desk.delivery.answered({})
+    assert desk.send() is None
+
+
+def test_a_question_without_words_is_unanswered_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    words: Any = Speechless("new", needs_id=False)
+    words.over = TOKEN
+    desk = Desk()
+    desk.up(words)
+    desk.delivery.ask(Ask(7, TOKEN, 5_000.0), LATER)
+    desk.delivery.ask(Ask(8, replace(TOKEN, value="OTHER"), 5_000.0), LATER)
+    assert desk.send()[1]["idTag"] == "OTHER"
+    assert "year 10000 is out of range" in caplog.text
+    assert desk.delivery.deadline(LATER) < LATER.mono, "it is due at once"
+    assert desk.delivery.expire(LATER) == (Unanswered(7),)
+
+
+# --- frames that nobody keeps -------------------------------------------------------------------------------------------
+
+
+def test_too_many_free_frames_push_out_the_oldest(caplog: pytest.LogCaptureFixture) -> None:
+    desk = Desk()
+    desk.up(NEW)
+    heard: list[tuple[int, Any]] = []
+    for number in range(FREE_LIMIT + 2):
+        desk.delivery.send(Frame(f"F{number}", {}), lambda answer, number=number: heard.append((number, answer)))
+    assert heard == [(0, None), (1, None)], "whoever waits learns that there is no answer"
+    assert "F0" in caplog.text
+    assert desk.action() == "F2"
+
+
+def test_a_series_is_made_frame_by_frame_and_takes_turns() -> None:
+    desk = Desk()
+    desk.up(NEW)
+    made: list[int] = []
+
+    def series() -> Iterator[Frame]:
+        for number in range(3):
+            made.append(number)
+            yield Frame(f"Part{number}", {})
+
+    assert not desk.delivery.sending_series
+    desk.delivery.send_series(series())
+    assert desk.delivery.sending_series
+    assert made == []
+    assert desk.action() == "Part0"
+    assert made == [0]
+    desk.delivery.send(Frame("Triggered", {}))
+    desk.delivery.answered({})
+    assert desk.action() == "Triggered"
+    desk.delivery.answered({})
+    for number in range(6):
+        desk.fact(tx_fact(seq=number))
+    order = []
+    for _ in range(8):
+        order.append(desk.action())
+        desk.delivery.answered({})
+    assert order == ["Updated"] * 4 + ["Part1"] + ["Updated"] * 2 + ["Part2"]
+    assert desk.delivery.sending_series, "until it is known that there is no more"
+    assert desk.action() is None
+    assert not desk.delivery.sending_series
+
+
+def test_a_series_ends_with_the_link_and_with_a_mistake(caplog: pytest.LogCaptureFixture) -> None:
+    desk = Desk()
+    desk.up(NEW)
+    desk.delivery.send_series(iter([Frame("Part0", {}), Frame("Part1", {})]))
+    assert desk.action() == "Part0"
+    desk.delivery.disconnected()
+    desk.delivery.send_series(iter([Frame("Part0", {})]))
+    assert not desk.delivery.sending_series, "nobody is there"
+    desk.up(NEW)
+
+    def broken() -> Iterator[Frame]:
+        yield Frame("Part0", {})
+        raise OSError("no more")
+
+    desk.delivery.send_series(broken())
+    assert desk.action() == "Part0"
+    desk.delivery.answered({})
+    desk.delivery.send(Frame("Triggered", {}))
+    assert desk.action() == "Triggered"
+    desk.delivery.answered({})
+    assert desk.action() is None
+    assert not desk.delivery.sending_series
+    assert "no more" in caplog.text
 
 
 # --- states ---------------------------------------------------------------------------------------------------------

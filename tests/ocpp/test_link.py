@@ -615,3 +615,15 @@ def test_settings_that_cannot_work_tell_everything_at_once() -> None:
         settings(1, url="ws://h:notaport/")
     with pytest.raises(ConfigError, match="RFC 7617"):
         settings(1, identity="a:b", password="x")
+
+
+async def test_what_the_csms_gives_as_reason_cannot_command_a_terminal() -> None:
+    async def rude(ws: ServerConnection) -> None:
+        await ws.recv()
+        await ws.close(4000, "\x1b[31mred\nFORGED line\u202e")
+
+    async with csms(rude) as port, running(settings(port)) as (link, hooks):
+        await get(hooks.opened)
+        link.send("hello")
+        await until(lambda: "closed" in hooks.log)
+        assert link.last_error == "closed by the CSMS: 4000 \\x1b[31mred\\nFORGED line\\u202e"

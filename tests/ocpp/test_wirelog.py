@@ -58,3 +58,23 @@ def test_listeners_come_and_go() -> None:
     stop()
     log.frame("out", "[]", "Heartbeat", "call")
     assert heard == [("out", "[]", "Heartbeat", "call")]
+
+
+def test_a_listener_that_fails_stops_nobody_and_hears_no_more(caplog: pytest.LogCaptureFixture) -> None:
+    """A view whose terminal is gone (`| head`) must not end what is being sent."""
+    log = WireLog()
+    calls: list[str] = []
+    heard: list[str] = []
+
+    def broken(*frame: object) -> None:
+        calls.append("broken")
+        raise BrokenPipeError("nobody reads")
+
+    log.listen(broken)
+    log.listen(lambda _way, text, _action, _verdict: heard.append(text))
+    log.frame("out", "one", None, "call")
+    log.frame("out", "two", None, "call")
+    assert calls == ["broken"]
+    assert heard == ["one", "two"]
+    assert [record.getMessage() for record in caplog.records if "nobody reads" in record.getMessage()] != []
+    assert "Traceback" not in caplog.text, "a pipe that was closed is nobody's mistake"

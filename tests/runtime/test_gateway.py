@@ -26,7 +26,7 @@ from hal.api import (
     PowerPathChanged,
     ProximityChanged,
 )
-from station.clock import Clock
+from station.clock import Clock, parse_iso
 from station.core.components import standard_definitions
 from station.core.device_model import DeviceModel
 from station.core.effects import Ask, Cancel, Indicate, NoticeBody, Output, Reply, Start
@@ -354,6 +354,24 @@ def test_listeners_see_every_turn_also_those_of_timers(disk: Disk) -> None:
     assert not bench.gateway.view().evse(1).authorized
 
 
+def test_a_listener_that_fails_is_heard_of_and_hears_no_more(disk: Disk, caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench(disk)
+    heard: list[Event | None] = []
+
+    def broken(event: Event | None, _effects: object, _now: object) -> None:
+        heard.append(event)
+        raise BrokenPipeError("nobody reads")
+
+    others: list[Event | None] = []
+    bench.gateway.listen(broken)
+    bench.gateway.listen(lambda event, _effects, _now: others.append(event))
+    bench.send(LinkUp(), CardPresented(1, "04A1B2C3"))
+    assert len(heard) == 1
+    assert len(others) > 1
+    assert "nobody reads" in caplog.text
+    assert bench.gateway.view().evse(1).authorized
+
+
 # --- a disk that fails ----------------------------------------------------------------------------------------------------
 
 
@@ -458,6 +476,22 @@ def test_an_untrusted_clock_takes_any_time(disk: Disk) -> None:
     bench.gateway.set_clock(wall + 0.1)
     assert bench.gateway.now().trusted
     assert bench.gateway.now().wall == pytest.approx(wall + 0.1)
+
+
+@pytest.mark.parametrize(
+    "text", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "1970-01-01T00:00:01Z", "2100-01-02T00:00:00Z"]
+)
+def test_a_time_that_cannot_be_is_not_taken(disk: Disk, text: str, caplog: pytest.LogCaptureFixture) -> None:
+    """What a CSMS once said in year 9999 would be in every record, for good."""
+    bench = Bench(disk)
+    bench.clock.trusted = False
+    wall = bench.gateway.now().wall
+    bench.log.clear()
+    bench.gateway.set_clock(parse_iso(text))
+    assert bench.gateway.now().wall == pytest.approx(wall)
+    assert not bench.gateway.now().trusted
+    assert bench.log == []
+    assert text[:4] in caplog.text
 
 
 # --- with a thread --------------------------------------------------------------------------------------------------------

@@ -65,13 +65,45 @@ ENERGY = {"value": 1234.0, "measurand": "Energy.Active.Import.Register"}
             },
             "connector 1 2.000 kWh 7.4 kW",
         ),
-        ("Heartbeat", {}, ""),
+        (
+            "StartTransaction",
+            {"connectorId": 2, "idTag": "A", "meterStart": 1500, "timestamp": "x"},
+            "connector 2 by A 1.500 kWh",
+        ),
+        (
+            "StopTransaction",
+            {"transactionId": 7, "meterStop": 2500, "timestamp": "x", "reason": "EVDisconnected"},
+            "transaction 7 because EVDisconnected 2.500 kWh",
+        ),
+        (
+            "StopTransaction",
+            {"transactionId": 7, "idTag": "A", "meterStop": 2500, "timestamp": "x", "transactionData": [{}]},
+            "transaction 7 by A because Local 2.500 kWh",
+        ),
+        ("StatusNotification", {"connectorId": "?"}, "connectorId=?"),
+        ("TransactionEvent", {"transactionInfo": 5, "eventType": "Ended"}, "transactionInfo=5 eventType=Ended"),
+        (
+            "MeterValues",
+            {"connectorId": 1, "meterValue": [{"sampledValue": [{"value": "x"}]}]},
+            "connectorId=1 value=x",
+        ),
         ("X", {"a": True, "b": {"c": [1, {"d": None}]}, "timestamp": "left out"}, "a=true c=1 d=null"),
         ("X", {str(i): i for i in range(9)}, "0=0 1=1 2=2 3=3 4=4 5=5 …"),
     ],
 )
 def test_what_the_station_says(action: str, payload: object, text: str) -> None:
-    assert call(action, payload) == Brief("call", action, text)
+    assert call(action, payload) == Brief("call", action, text, routine=action == "MeterValues")
+
+
+def test_what_comes_again_and_again_and_what_says_nothing() -> None:
+    assert call("Heartbeat", {}) == Brief("call", "Heartbeat", "", routine=True)
+    updated = {"eventType": "Updated", "triggerReason": "MeterValuePeriodic"}
+    assert call("TransactionEvent", updated).routine
+    assert not call("TransactionEvent", {**updated, "triggerReason": "Authorized"}).routine
+    assert not call("TransactionEvent", {**updated, "eventType": "Ended"}).routine
+    talk = Conversation()
+    talk.brief("out", '[2,"1","Heartbeat",{}]')
+    assert talk.brief("in", '[3,"1",{}]') == Brief("result", "Heartbeat", "ok", empty=True)
 
 
 def test_answers_are_named_after_their_question() -> None:

@@ -88,6 +88,21 @@ def test_leaving_while_time_stands_still() -> None:
     play(work)
 
 
+def test_other_settings_at_the_next_start() -> None:
+    async def work(lab: Lab) -> None:
+        await asyncio.sleep(5)
+        lab.reconfigure(versions=("1.6",), variables={"TxCtrlr.EVConnectionTimeOut": "45"})
+        assert lab.running.client.version == "2.0.1"
+        await lab.restart()
+        await asyncio.sleep(60)
+        assert lab.running.client.version == "1.6"
+        with pytest.raises(ConfigError, match="seed: belongs to the bench"):
+            lab.reconfigure(seed="2", versions=("2.0.1",))
+        assert lab.settings.versions == ("1.6",), "all or nothing"
+
+    play(work, versions=("2.0.1", "1.6"))
+
+
 def test_without_power_nothing_answers() -> None:
     async def work(lab: Lab) -> None:
         await lab.power_cut()

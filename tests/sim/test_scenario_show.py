@@ -6,11 +6,13 @@ import io
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from station.sim.scenario_show import Conversation, PlainScreen, RichScreen, clock
+from station.sim.brief import Brief
+from station.sim.scenario_show import Conversation, PlainScreen, RichScreen, Unbroken, clock, sentence
 
 
 def conversation() -> tuple[Conversation, list[str]]:
@@ -35,15 +37,39 @@ def test_calls_and_answers_with_content_are_shown() -> None:
     shown, lines = conversation()
     shown.frame(1.0, "out", call(1, "Authorize", {"idTag": "A"}))
     shown.frame(1.5, "in", '[3,"id-1",{"idTagInfo":{"status":"Accepted"}}]')
-    shown.frame(2.0, "out", call(2, "StatusNotification", {"status": "Available"}))
+    shown.frame(2.0, "out", call(2, "StatusNotification", {"connectorId": 1, "status": "Available"}))
     shown.frame(2.0, "in", '[3,"id-2",{}]')
     shown.frame(3.0, "in", '[4,"id-3","InternalError","why",{}]')
     assert lines == [
-        ' 0:00:01.0  --> Authorize {"idTag": "A"}',
-        ' 0:00:01.5  <-- Authorize answered {"idTagInfo": {"status": "Accepted"}}',
-        ' 0:00:02.0  --> StatusNotification {"status": "Available"}',
+        " 0:00:01.0  --> Authorize idTag=A",
+        " 0:00:01.5  <-- Authorize answered status=Accepted",
+        " 0:00:02.0  --> StatusNotification connector 1 Available",
         " 0:00:03.0  <-- an answer to nothing refused: InternalError why",
     ]
+
+
+def test_long_lines_are_cut_and_say_so() -> None:
+    assert sentence(Brief("call", "X", "y" * 200)) == "X " + "y" * 105 + "..."
+    assert sentence(Brief("garbage", "?", "[")) == "not a frame: ["
+    assert sentence(Brief("call", "Heartbeat", "")) == "Heartbeat"
+
+
+def test_an_output_that_fails_says_so_when_it_is_asked() -> None:
+    said: list[str] = []
+
+    def write(text: str) -> None:
+        said.append(text)
+        raise BrokenPipeError
+
+    screen = Unbroken(PlainScreen(write))
+    screen.check()
+    screen.line("a")
+    screen.line("b")
+    screen.progress("c")
+    screen.close()
+    assert said == ["a"]
+    with pytest.raises(BrokenPipeError):
+        screen.check()
 
 
 def test_periodic_frames_are_counted() -> None:

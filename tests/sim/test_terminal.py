@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import io
 import logging
 import re
 import signal
@@ -82,7 +84,7 @@ def test_a_newcomer_sees_a_car_charge_and_plays_with_it() -> None:
 
 
 def test_the_terminal_is_left_as_it_was_found() -> None:
-    with Console("sim", "--no-demo", "--speed", "max", columns=80, lines=24) as console:
+    with Console("sim", "--no-demo", "--speed", "30", columns=80, lines=24) as console:
         console.see("EVSE 1  Available", "EVSE 2  Available", "OCPP conversation", "quit")
         assert console.modes() != console.before
         console.process.send_signal(signal.SIGTERM)
@@ -132,6 +134,37 @@ def test_nobody_reads_any_more() -> None:
     assert program.wait(30) == 0
     assert program.stderr.read() == b""
     program.stderr.close()
+
+
+def test_a_device_that_takes_no_more_ends_it_in_good_order(tmp_path: Path) -> None:
+    """`station sim --plain > /dev/full`: one line, and the bench is cleared away."""
+    with Path("/dev/full").open("wb") as full:
+        program = subprocess.run(
+            [sys.executable, "-m", "station", "sim", "--plain", "--store", str(tmp_path)],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=30,
+        )
+    assert program.returncode == 1
+    assert program.stderr == "error: the output cannot be written: No space left on device\n"
+    assert not (tmp_path / "station.db-wal").exists(), "the database was closed"
+
+
+async def test_an_output_that_fails_while_a_frame_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is raised there; the run ends with it."""
+
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    said = terminal.Lines()
+    said.say(0.0, "x")
+    said.say(0.0, "y")
+    with pytest.raises(OSError, match="No space"):
+        await said.gone
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -202,7 +235,7 @@ async def test_with_your_own_csms(tmp_path: Path) -> None:
     (tmp_path / "password").write_text(secret + "\n")
     async with EmbeddedCsms(["MYCARD"], websocket=True, password=secret) as csms:
         command = [
-            *(sys.executable, "-m", "station", "sim", "--plain", "--csms", csms.url, "--id", "CP 7", "--speed", "20"),
+            *(sys.executable, "-m", "station", "sim", "--plain", "--csms", csms.url, "--id", "CP#7", "--speed", "20"),
             *("--token", "MYCARD", "--password-file", str(tmp_path / "password"), "--duration", "80"),
         ]
         program = await asyncio.create_subprocess_exec(
@@ -211,10 +244,10 @@ async def test_with_your_own_csms(tmp_path: Path) -> None:
         out, err = await asyncio.wait_for(program.communicate(), 40)
         assert program.returncode == 0
         assert err == b""
-        (tx,) = csms.station("CP 7").transactions.values()
+        (tx,) = csms.station("CP#7").transactions.values()
         states = [event["transactionInfo"].get("chargingState") for event in tx.events]
         assert "Charging" in states
-        assert csms.station("CP 7").complaints == []
+        assert csms.station("CP#7").complaints == []
         assert secret not in out.decode()
 
 
@@ -227,6 +260,17 @@ def test_every_wrong_argument_at_once_by_its_name(tmp_path: Path) -> None:
         run_sim(SimOptions(csms_url="http://x", identity="i" * 49, password_file=tmp_path / "long", plain=True))
     starts = [problem.split(" ")[0] for problem in caught.value.problems]
     assert starts == ["--csms:", "--id:", "--password-file:"]
+
+
+def test_arguments_that_do_not_fit_each_other(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("0123456789abcdef")
+    with pytest.raises(ConfigError) as caught:
+        run_sim(
+            SimOptions(version="1.6", identity="CP:1", token="T" * 21, password_file=tmp_path / "password", plain=True)
+        )
+    assert [problem.split(" ")[0] for problem in caught.value.problems] == ["--id:", "--token:"]
+    assert "colon" in caught.value.problems[0] or "':'" in caught.value.problems[0]
+    assert "at most 20" in caught.value.problems[1]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff\xfe"])

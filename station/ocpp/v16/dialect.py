@@ -36,6 +36,7 @@ class Dialect16:
 
     version = "1.6"
     subprotocol = "ocpp1.6"
+    statuses_after_reconnect = True  # 1.6 has no OfflineThreshold
 
     __slots__ = ("_settings",)
 

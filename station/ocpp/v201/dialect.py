@@ -51,6 +51,7 @@ class Dialect201:
 
     version: str = "2.0.1"
     subprotocol: str = "ocpp2.0.1"
+    statuses_after_reconnect: bool = False  # B04: only after OfflineThreshold
     handlers: Mapping[str, Handler] = HANDLERS
 
     def __init__(self, settings: DialectSettings) -> None:

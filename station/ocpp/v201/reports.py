@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from station.clock import iso
 from station.core.device_model import Definition, DeviceModel, VariableKey
 from station.ocpp.dialect import Call, Frame, Payload, Services
-from station.ocpp.v201.fields import Handler, address, cut, number
+from station.ocpp.v201.fields import Handler, address, cut, number, status
 from station.ocpp.v201.variables import limit, value_size, wire_bytes
 
 _ITEMS = 50  # used where the device model announces no limit
@@ -20,35 +20,46 @@ _ABNORMAL = frozenset({"problem", "tripped", "overload", "fallback"})
 
 
 def get_base_report(call: Call, services: Services) -> None:
-    """B07: the answer first, then the parts, all with the same requestId and time."""
+    """B07: the answer first, then the parts, all with the same requestId and time. One report at a time."""
     model: DeviceModel = services.model
     base = call.payload["reportBase"]
-    size = value_size(model)
-    entries = [_entry(model, found, size) for found in model.definitions() if _belongs(model, found, base)]
-    if not entries:
+    found = [one for one in model.definitions() if _belongs(model, one, base)]
+    if not found:
         call.answer({"status": "EmptyResultSet"})
         return
+    if services.sending_series():
+        # A CSMS that asks faster than it listens must not fill our memory.
+        call.answer(status("Rejected", "Unspecified", "another report is being sent"))
+        return
     call.answer({"status": "Accepted"})
-    for frame in notify_report(model, call.payload["requestId"], entries, iso(services.now().wall)):
-        services.send(frame)
+    size = value_size(model)
+    entries = (_entry(model, one, size) for one in found)
+    services.send_series(notify_report(model, call.payload["requestId"], entries, iso(services.now().wall)))
 
 
-def notify_report(model: DeviceModel, request_id: int, entries: list[Payload], generated_at: str) -> Iterator[Frame]:
-    """NotifyReport parts within the announced items and bytes per message. `entries` must not be empty."""
-    parts = list(_split(model, entries))
-    for seq, part in enumerate(parts):
+def notify_report(
+    model: DeviceModel, request_id: int, entries: Iterable[Payload], generated_at: str
+) -> Iterator[Frame]:
+    """NotifyReport parts within the announced items and bytes per message, each made when it is asked for."""
+    parts = _split(model, entries)
+    part = next(parts, None)
+    seq = 0
+    while part is not None:
+        after = next(parts, None)
         payload: Payload = {
             "requestId": request_id,  # B07.FR.04
             "generatedAt": generated_at,
             "seqNo": seq,  # B07.FR.10: from 0
             "reportData": part,
         }
-        if seq < len(parts) - 1:
+        if after is not None:
             payload["tbc"] = True
         yield Frame("NotifyReport", payload)
+        part = after
+        seq += 1
 
 
-def _split(model: DeviceModel, entries: list[Payload]) -> Iterator[list[Payload]]:
+def _split(model: DeviceModel, entries: Iterable[Payload]) -> Iterator[list[Payload]]:
     most_items = limit(model, "ItemsPerMessage", "GetReport") or _ITEMS
     most_bytes = (limit(model, "BytesPerMessage", "GetReport") or _BYTES) - _ENVELOPE
     part: list[Payload] = []
@@ -60,7 +71,8 @@ def _split(model: DeviceModel, entries: list[Payload]) -> Iterator[list[Payload]
             part, size = [], 0
         part.append(entry)
         size += length
-    yield part
+    if part:
+        yield part
 
 
 def _belongs(model: DeviceModel, definition: Definition, base: str) -> bool:

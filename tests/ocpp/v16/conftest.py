@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
@@ -87,6 +87,12 @@ class FakeServices:
 
     def send(self, frame: Frame) -> None:
         self.log.append(frame)
+
+    def sending_series(self) -> bool:
+        return False
+
+    def send_series(self, frames: Iterator[Frame]) -> None:
+        self.log.extend(frames)
 
     def trigger_boot(self, *, force: bool = False) -> bool:
         self.log.append(("boot", force))

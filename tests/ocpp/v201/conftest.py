@@ -160,6 +160,8 @@ class Station:
         self.status = "Accepted"
         self.transactions: dict[int, TransactionView] = {}
         self.waiting: set[str] = set()
+        self.keeps_series = False
+        self.series: Iterator[Frame] | None = None
 
     # --- Services -----------------------------------------------------------------------------------------------
     def view(self) -> StationView:
@@ -180,6 +182,22 @@ class Station:
     def send(self, frame: Frame) -> None:
         check(f"{frame.action}Request", frame.payload)
         self.log.append(("send", frame))
+
+    def sending_series(self) -> bool:
+        return self.series is not None
+
+    def send_series(self, frames: Iterator[Frame]) -> None:
+        """Sent at once, unless the test keeps it to see what happens meanwhile."""
+        if self.keeps_series:
+            self.series = frames
+        else:
+            for frame in frames:
+                self.send(frame)
+
+    def take_series(self) -> list[Frame]:
+        assert self.series is not None
+        frames, self.series = list(self.series), None
+        return frames
 
     def trigger_boot(self) -> bool:
         self.log.append(("boot", None))

@@ -137,3 +137,29 @@ def test_a_secret_is_write_only_whatever_its_mutability(station_with, define):
     _, by_name, _ = report(station, "FullInventory")
     assert by_name["C", "Key"]["variableAttribute"][0]["mutability"] == "WriteOnly"
     assert "hunter2" not in str(station.log)
+
+
+def test_one_report_at_a_time(station):
+    """Parts of the first are still to be sent: the second would only pile up."""
+    station.keeps_series = True
+    first = {"requestId": 1, "reportBase": "FullInventory"}
+    assert station.ask("GetBaseReport", first) == {"status": "Accepted"}
+    refused = station.ask("GetBaseReport", first | {"requestId": 2})
+    assert refused["status"] == "Rejected"
+    assert refused["statusInfo"]["reasonCode"]
+    assert "report" in refused["statusInfo"]["additionalInfo"]
+    assert {frame.payload["requestId"] for frame in station.take_series()} == {1}
+    assert station.ask("GetBaseReport", first | {"requestId": 3}) == {"status": "Accepted"}
+
+
+def test_parts_are_made_when_their_turn_comes(station, monkeypatch):
+    station.keeps_series = True
+    station.ask("GetBaseReport", {"requestId": 1, "reportBase": "FullInventory"})
+    reads = []
+    make = reports._entry
+    monkeypatch.setattr(reports, "_entry", lambda *those: reads.append(those) or make(*those))
+    next(station.series)
+    few = len(reads)
+    assert 0 < few < len(list(station.model.definitions()))
+    list(station.series)
+    assert len(reads) > few
