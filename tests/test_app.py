@@ -19,9 +19,9 @@ from station.core import live
 from station.core.device_model import VariableKey
 from station.core.types import ConnectorState
 from station.errors import ConfigError
-from station.ocpp.client import STUMBLES_MOST
 from station.ocpp.link import Link, LinkHooks
 from station.ocpp.link_settings import LinkSettings
+from station.ocpp.pump import STUMBLES_MOST
 from station.runtime.supervise import Notifier
 from station.sim.csms import EmbeddedCsms, SeenStation
 from station.sim.lab import KNOWN_TOKENS, Lab, LabSettings, run_lab
@@ -481,7 +481,7 @@ async def test_the_watchdog_looks_at_ocpp_too(tmp_path: Path, caplog: pytest.Log
         await app.start()
         loop = asyncio.get_running_loop()
         assert await asyncio.wait_for(loop.sock_recv(manager, 99), 10) == b"WATCHDOG=1"
-        app.client._stumbles = STUMBLES_MOST
+        app.client._pump._stumbles = STUMBLES_MOST
         async with asyncio.timeout(10):
             while "no sign of life from ocpp" not in caplog.text:
                 await asyncio.sleep(0.01)

@@ -1,6 +1,6 @@
 """The OCPP client of one station: link, rpc, dialects, delivery, registration and the core's gateway, tied together.
 
-Everything runs in the event loop's thread. What is to be sent is decided in `_pump`, which runs once after whatever
+Everything runs in the event loop's thread. What is to be sent is decided in `_work`, which runs once after whatever
 happened in an iteration of the loop, so that records and notices of one event are both known before one of them goes.
 """
 
@@ -24,6 +24,7 @@ from station.ocpp.conversation import Conversation
 from station.ocpp.delivery import Delivery
 from station.ocpp.dialect import BootAnswer, Dialect
 from station.ocpp.link import Link
+from station.ocpp.pump import Pump
 from station.ocpp.records import RecordQueue
 from station.ocpp.registration import ACCEPTED, Registration
 from station.ocpp.saving import Saver
@@ -32,16 +33,10 @@ from station.ocpp.transfer import transfer
 from station.ocpp.variables import CommVariables
 from station.ocpp.versions import VersionChoice
 from station.ocpp.wirelog import FrameListener, WireLog
-from station.runtime.fence import Fence
 from station.runtime.ports import GatewayPort
 from station.store.ops import StorePort
 
 _log = logging.getLogger("station.ocpp")
-
-_LOOK_AGAIN_S = 1.0
-_PUMP_AGAIN_S = 5.0
-STUMBLES_MOST = 10
-"""So many mistakes in a row without anything done in between: only a new start of the program may help."""
 
 
 class OcppClient:
@@ -50,6 +45,36 @@ class OcppClient:
     dialects: version -> factory, or its place as "module:function", imported when first needed.
     ids: an id never used before by this station (LAW 5).
     """
+
+    __slots__ = (
+        "_dead",
+        "_dialects",
+        "_ended",
+        "_extra",
+        "_factories",
+        "_gateway",
+        "_ids",
+        "_last_version",
+        "_link",
+        "_link_settings",
+        "_offline_since",
+        "_online",
+        "_pump",
+        "_reason",
+        "_saver",
+        "_settings",
+        "_store",
+        "_switching",
+        "_talk",
+        "_variables",
+        "_versions",
+        "delivery",
+        "records",
+        "registration",
+        "services",
+        "transfers",
+        "wire",
+    )
 
     def __init__(
         self,
@@ -67,12 +92,14 @@ class OcppClient:
         self._factories = dialects
         self._dialects: dict[str, Dialect | None] = {}
         self._ids = ids
+        self._extra = {"station": settings.link.identity}
+        self._pump = Pump(self._work, self._stumbled, settings.speed, self._extra)
         self._variables = CommVariables(lambda: gateway.model)
         self.wire = WireLog()
         self.transfers = DataTransfers()
         self.registration = Registration(rng.random, settings.boot_back_off)
         self.records = RecordQueue(self._resolve, settings.record_limit)
-        self.services = StationServices(gateway, self.registration, self.records, self.transfers, self._wake)
+        self.services = StationServices(gateway, self.registration, self.records, self.transfers, self._pump.wake)
         variables = self._variables
         self.delivery = Delivery(
             self.records, self.services, policy=variables.retry_policy, hold_s=variables.status_duration_s
@@ -87,20 +114,15 @@ class OcppClient:
             back_off=lambda: variables.back_off(settings.link.back_off()),
         )
         self._link = link_factory(self._link_settings, self, rng)
-        self._extra = {"station": settings.link.identity}
-        self._saver = Saver(store, self.delivery, settings.commit_retry_s, self._wake, self._extra)
+        self._saver = Saver(store, self.delivery, settings.commit_retry_s, self._pump.wake, self._extra)
         self._talk: Conversation | None = None
         self._reason = "PowerUp"
-        self._running = False
         self._ended = False
         self._dead = False
         self._switching = False
         self._online = False
         self._offline_since: float | None = None
         self._last_version: str | None = None
-        self._pump_due = False
-        self._stumbles = 0  # mistakes since something was done last
-        self._timer: asyncio.TimerHandle | None = None
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -112,7 +134,7 @@ class OcppClient:
         """
         if self._ended:
             return
-        if not self._running:
+        if not self._pump.running:
             self._begin(reason)
         await self._link.run()
 
@@ -123,8 +145,7 @@ class OcppClient:
             self._hide_pins(fact)
         self.registration.set_heartbeat(self._variables.heartbeat_s())
         self._use_password()
-        self._running = True
-        self._wake()
+        self._pump.start()
 
     async def stop(self) -> None:
         """Close the link, save what was learnt. Idempotent."""
@@ -144,15 +165,12 @@ class OcppClient:
         await self._link.close()
 
     def _end(self) -> None:
-        self._running = False
         self._ended = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._pump.end()
 
     def alive(self) -> bool:
-        """False when what is due cannot be done for good, see `STUMBLES_MOST`. Having no link is no such thing."""
-        return self._stumbles < STUMBLES_MOST
+        """False when what is due cannot be done for good (see `Pump`). Having no link is no such thing."""
+        return self._pump.alive
 
     @property
     def online(self) -> bool:
@@ -175,13 +193,13 @@ class OcppClient:
         """
         dialect = None if self._talk is None else self._talk.dialect
         answer = transfer(dialect, self.delivery, vendor, message, data)
-        self._wake()
+        self._pump.wake()
         return answer
 
     def abandon(self, version: str) -> int:
         """The operator knows that the CSMS speaks `version` no more: its records become dead letters. How many."""
         count = self.records.abandon(version, f"given up by the operator: OCPP {version}", self._gateway.now())
-        self._wake()
+        self._pump.wake()
         return count
 
     # --- the gateway's outlet ------------------------------------------------------------------------------------
@@ -189,11 +207,11 @@ class OcppClient:
     def record(self, record: int, fact: Fact) -> None:
         self._hide_pins(fact)
         self.delivery.record(record, fact, self._gateway.now())
-        self._wake()
+        self._pump.wake()
 
     def notice(self, body: NoticeBody) -> None:
         self.delivery.notice(body, self._gateway.now())
-        self._wake()
+        self._pump.wake()
 
     def ask(self, ask: Ask) -> None:
         self._hide(ask.token)
@@ -201,7 +219,7 @@ class OcppClient:
         if refused:
             # Not from within the gateway's handling of the event that asked.
             asyncio.get_running_loop().call_soon(self.submit, refused)
-        self._wake()
+        self._pump.wake()
 
     def _hide_pins(self, fact: Fact) -> None:
         if isinstance(fact, TxFact):
@@ -218,7 +236,7 @@ class OcppClient:
                 self._link.ping_interval_changed()
             case ("ocppcommctrlr", "heartbeatinterval"):
                 self.registration.set_heartbeat(self._variables.heartbeat_s())
-                self._wake()
+                self._pump.wake()
             case ("securityctrlr", "basicauthpassword"):  # A01.FR.03: reconnect with the new one
                 self._use_password()
                 self._reconnect("the password has changed")
@@ -254,13 +272,13 @@ class OcppClient:
         self.delivery.connected(dialect)
         if self.registration.accepted:
             self._up(now)
-        self._wake()
+        self._pump.wake()
 
     def on_text(self, text: str) -> None:
         if self._talk is not None:
             self._talk.receive(text, self._gateway.now())
             # Everything that the text caused has been told by now, so there is no need for another turn of the loop.
-            self._pump_now()
+            self._pump.now()
 
     def on_closed(self, reason: str) -> None:
         if self._dead:
@@ -272,7 +290,7 @@ class OcppClient:
         unanswered = self.delivery.disconnected()
         self._down()
         self.submit(unanswered)
-        self._wake()
+        self._pump.wake()
 
     # --- what the conversation reports ---------------------------------------------------------------------------
 
@@ -349,37 +367,13 @@ class OcppClient:
 
     # --- what is sent next ---------------------------------------------------------------------------------------
 
-    def _wake(self) -> None:
-        if self._running and not self._pump_due:
-            self._pump_due = True
-            asyncio.get_running_loop().call_soon(self._pump_later)
-
-    def _pump_later(self) -> None:
-        if self._pump_due:
-            self._pump_now()
-
-    def _pump_now(self) -> None:
-        self._pump_due = False
-        if not self._running:
-            return
-        with Fence() as fence:
-            self._pump()
-        if fence.error is not None:
-            self._stumbled(fence.error)
-        elif self._online:
-            self._stumbles = 0
-
-    def _stumbled(self, error: Exception) -> None:
+    def _stumbled(self) -> None:
         """A mistake of ours while sending: nobody knows what is in flight, so the next attempt is on another connection."""
-        _log.error("OCPP stumbled, goes on in %g s", _PUMP_AGAIN_S, exc_info=error, extra=self._extra)
-        self._stumbles += 1
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(_PUMP_AGAIN_S, self._timer_fired)
         if self._talk is not None:
             self._link.reconnect("a mistake of the station")
 
-    def _pump(self) -> None:
+    def _work(self) -> float | None:
+        """Do what is due; the seconds until something is, None when nothing will be by itself."""
         now = self._gateway.now()
         talk = self._talk
         if talk is not None:
@@ -391,7 +385,9 @@ class OcppClient:
                 self._saver.save(now)
             if not talk.busy:
                 self._change_version(talk.dialect.version)
-        self._arm(now)
+        if self._online:
+            self._pump.went_well()
+        return self._next_due(now)
 
     def _change_version(self, version: str) -> None:
         """Nothing is being sent: is this connection still the right one for what has to be told?"""
@@ -400,31 +396,13 @@ class OcppClient:
             self._switching = True
             self._link.reconnect(why, at_once=True)
 
-    def _arm(self, now: Now) -> None:
-        """One timer for everything; one that fires too early does no harm and is cheaper than a new one per message."""
+    def _next_due(self, now: Now) -> float | None:
         talk = self._talk
         times = [self.delivery.deadline(now)]
         if talk is not None:
             times.append(talk.deadline() if talk.busy else self.registration.deadline())
         due = [when for when in times if when is not None]
-        if not due:
-            return
-        loop = asyncio.get_running_loop()
-        speed = self._settings.speed()
-        delay = max(0.0, min(due) - now.mono)
-        if speed != 1.0:  # simulated time may change its pace meanwhile: look again soon
-            delay = min(delay / speed, _LOOK_AGAIN_S) if speed > 0 else _LOOK_AGAIN_S
-        at = loop.time() + delay
-        timer = self._timer
-        if timer is not None:
-            if timer.when() <= at:
-                return
-            timer.cancel()
-        self._timer = loop.call_at(at, self._timer_fired)
-
-    def _timer_fired(self) -> None:
-        self._timer = None
-        self._wake()
+        return min(due) - now.mono if due else None
 
     # --- settings ------------------------------------------------------------------------------------------------
 

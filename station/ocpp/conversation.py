@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from station.clock import Now
 from station.core.events import Event
+from station.logs import one_line
 from station.ocpp.delivery import Delivery, Kind, Outgoing
 from station.ocpp.dialect import BootAnswer, Dialect, Payload
 from station.ocpp.registration import ACCEPTED, PENDING, REJECTED, Registration
@@ -166,7 +167,7 @@ class Conversation:
             case Result():
                 self._answered(event.payload, now)
             case CallError():
-                self._refused(f"{event.code}: {event.description}", event.action, now)
+                self._refused(one_line(f"{event.code}: {event.description}"), event.action, now)
             case BadResult():
                 _log.warning("the answer to %s breaks its schema: %s", event.action, event.problem)
                 self._reply_with(event.reply)

@@ -29,6 +29,7 @@ from station.store.ops import Op
 _log = logging.getLogger("station.ocpp")
 
 _RECORDS_PER_FREE_FRAME = 4
+_NO_FRAMES: Iterator[Frame] = iter(())
 _OVER = -math.inf  # deadline of a question that cannot be asked
 FREE_LIMIT = 100
 """Free frames that may wait. Whoever causes more (a CSMS that triggers and does not answer) loses the oldest."""
@@ -71,6 +72,7 @@ class Delivery:
         "_flight",
         "_free",
         "_hold_s",
+        "_part",
         "_policy",
         "_series",
         "_services",
@@ -95,7 +97,8 @@ class Delivery:
         self._hold_s = hold_s
         self._asks: dict[int, Ask] = {}
         self._free: list[tuple[Frame, Done | None]] = []
-        self._series: Iterator[Frame] | None = None
+        self._series: Iterator[Frame] = _NO_FRAMES
+        self._part: Frame | None = None  # of the series, the next to be sent
         self._dialect: Dialect | None = None
         self._up = False
         self._flight: Outgoing | None = None
@@ -136,12 +139,25 @@ class Delivery:
 
     @property
     def sending_series(self) -> bool:
-        """A series is under way: until its last frame is answered."""
-        return self._series is not None
+        """A series is under way: frames of it are still to be sent."""
+        return self._part is not None
 
     def send_series(self, frames: Iterator[Frame]) -> None:
-        """Frames of the connected version, each made when its turn has come. Without a link none is. Replaces a series."""
-        self._series = frames if self._dialect is not None else None
+        """Frames of the connected version, made one ahead of what is sent. Without a link none is. Replaces a series."""
+        self._part = None
+        if self._dialect is not None:
+            self._series = frames
+            self._next_part()
+
+    def _next_part(self) -> None:
+        """Make the next frame of the series now: only so is it known whether there is one. A mistake ends the series."""
+        self._part = None
+        with Fence() as fence:
+            self._part = next(self._series, None)
+        if fence.error is not None:
+            _log.error("a series ends before its time: %r", fence.error, exc_info=told(fence.error))
+        if self._part is None:
+            self._series = _NO_FRAMES
 
     # --- link ----------------------------------------------------------------------------------------------------
 
@@ -173,7 +189,7 @@ class Delivery:
         flight, self._flight = self._flight, None
         waiting = [flight.done if flight is not None else None, *(done for _, done in self._free)]
         self._free.clear()
-        self._series = None
+        self._series, self._part = _NO_FRAMES, None
         for done in waiting:
             if done is not None:
                 done(None)
@@ -247,16 +263,10 @@ class Delivery:
         if self._free:
             frame, done = self._free.pop(0)
             return Outgoing(Kind.FREE, frame, done=done)
-        if self._series is None:
-            return None
-        part: Frame | None = None
-        with Fence() as fence:
-            part = next(self._series, None)
-        if fence.error is not None:
-            _log.error("a series ends before its time: %r", fence.error, exc_info=told(fence.error))
+        part = self._part
         if part is None:
-            self._series = None
             return None
+        self._next_part()
         return Outgoing(Kind.FREE, part)
 
     def answered(self, payload: dict[str, Any]) -> tuple[Event, ...]:

@@ -1,9 +1,11 @@
-"""What the queue of records holds: one fact on its way, the version's context of a transaction, and which readings can be spared."""
+"""What the queue of records holds: one fact on its way, the version's context of a transaction, the facts of transactions
+that the connected version cannot tell yet, and which readings can be spared."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from station.core.facts import Fact, TxFact
@@ -56,6 +58,66 @@ class Context:
 
     version: str
     data: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class _Unspoken:
+    entries: list[Entry]
+    data: Mapping[str, Any]
+
+
+class SetAside:
+    """Facts without words in the connected version, of transactions of which it has told nothing at all yet.
+
+    They hold nobody up, pin nothing and live as long as the connection: as before, they are records in the store. What the
+    dialect remembers of such a transaction (`data`) is in memory only.
+    """
+
+    __slots__ = ("_count", "_unspoken")
+
+    def __init__(self) -> None:
+        self._unspoken: dict[str, _Unspoken] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Entry]:
+        return (entry for unspoken in self._unspoken.values() for entry in unspoken.entries)
+
+    def data(self, tx_id: str) -> Mapping[str, Any] | None:
+        """What the dialect remembers; None when nothing of this transaction is set aside."""
+        unspoken = self._unspoken.get(tx_id)
+        return None if unspoken is None else unspoken.data
+
+    def add(self, tx_id: str, entry: Entry, data: Mapping[str, Any]) -> None:
+        """One more fact, later than those already here; `data` replaces what was remembered."""
+        unspoken = self._unspoken.get(tx_id)
+        if unspoken is None:
+            unspoken = self._unspoken[tx_id] = _Unspoken([], data)
+        unspoken.entries.append(entry)
+        unspoken.data = data
+        self._count += 1
+
+    def take(self, tx_id: str) -> list[Entry]:
+        """The facts of a transaction, oldest first; they are here no more."""
+        unspoken = self._unspoken.pop(tx_id, None)
+        entries = [] if unspoken is None else unspoken.entries
+        self._count -= len(entries)
+        return entries
+
+    def take_all(self) -> list[Entry]:
+        """Every fact, in record order; nothing remains."""
+        entries = sorted(self, key=attrgetter("record"))
+        self._unspoken.clear()
+        self._count = 0
+        return entries
+
+    def drop(self, gone: set[int]) -> None:
+        """These records are given up; what the dialect remembers stays."""
+        for unspoken in self._unspoken.values():
+            unspoken.entries = [entry for entry in unspoken.entries if entry.record not in gone]
+        self._count = sum(len(unspoken.entries) for unspoken in self._unspoken.values())
 
 
 def sparable(entries: Iterable[Entry], wanted: int) -> list[Entry]:

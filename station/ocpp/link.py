@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections import deque
 from contextlib import suppress
 from enum import Enum
 from typing import Final, Protocol, cast
@@ -89,7 +88,7 @@ class Link:
         self.state = LinkState.IDLE
         self.last_error: str | None = None  # why the last attempt or connection failed, for people
         self._ws: ClientConnection | None = None
-        self._queue: deque[str] = deque()
+        self._queue: list[str] = []
         self._wake: asyncio.Future[None] | None = None  # set to make the writer look at its work
         self._skip: asyncio.Future[None] | None = None  # set to end a back-off wait
         self._task: asyncio.Task[None] | None = None
@@ -261,7 +260,7 @@ class Link:
         with suppress(ConnectionClosed):  # _read tells
             while True:
                 while queue:
-                    await ws.send(queue.popleft())
+                    await ws.send(queue.pop(0))
                 if self._want_ping:
                     self._want_ping = False
                     self.pings += 1

@@ -4,9 +4,14 @@ One record at a time, strictly by record id. The life of a record:
 
     queued --words exist--> frozen (committed) --> in flight --answer--> done
        |                       ^                      |
-       |no words: done         |wait interval x n     |CALLERROR or time-out: one attempt more
-       |                       +----------------------+--attempts spent--> dead letter
+       |no words: done, or     |wait interval x n     |CALLERROR or time-out: one attempt more
+       |set aside (below)      +----------------------+--attempts spent--> dead letter
        |too many records: dead letter                 |link lost: back to frozen, no attempt counted
+
+A version pins a transaction with the first words that are frozen for it, not before. Facts without words that come
+earlier (1.6 has none until somebody is authorised and plugged) are set aside: done together with the first words, or
+when the transaction ends without any; back in the queue when the link is lost, as the next connection may be in a
+version that tells them.
 
 The queue changes its memory first and owes the database the matching ops; no record is sent while anything is owed
 (`prepare` hands the ops out, `committed` confirms them), so that what was sent is always what is saved.
@@ -14,9 +19,11 @@ The queue changes its memory first and owes the database the matching ops; no re
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import merge
+from operator import attrgetter
 from typing import Any
 
 from station.clock import Now
@@ -24,11 +31,12 @@ from station.core.events import Event
 from station.core.facts import Fact, TxFact, from_json
 from station.core.types import TxPhase
 from station.ocpp.dialect import Dialect, Frame
-from station.ocpp.entries import LOST, Context, Entry, sparable, why_lost
+from station.ocpp.entries import LOST, Context, Entry, SetAside, sparable, why_lost
 from station.runtime.fence import Fence
 from station.store.ops import Attempted, Bury, Done, Freeze, Op, PutContext, StoredContext, StoredRecord
 
 DEFAULT_LIMIT = 10_000
+_RECORD = attrgetter("record")
 _BATCH = 200  # ops in one commit when many facts without words follow each other
 
 Resolve = Callable[[str], Dialect | None]
@@ -53,6 +61,7 @@ class RecordQueue:
     """
 
     __slots__ = (
+        "_aside",
         "_committing",
         "_contexts",
         "_flight",
@@ -75,8 +84,9 @@ class RecordQueue:
         self._limit = limit
         self._last = 0  # highest id that came in
         self._thin_at = limit
-        self._queue: deque[Entry] = deque()
-        self._contexts: dict[str, Context] = {}
+        self._queue: list[Entry] = []
+        self._aside = SetAside()
+        self._contexts: dict[str, Context] = {}  # of transactions that have frozen words, or are lost
         self._per_tx: Counter[str] = Counter()
         self._owed: list[Op] = []
         self._committing = False
@@ -91,6 +101,7 @@ class RecordQueue:
     # --- what is there -------------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
+        """Records whose turn will come by itself; those set aside wait for their transaction."""
         return len(self._queue)
 
     def facts(self) -> Iterator[Fact]:
@@ -98,7 +109,10 @@ class RecordQueue:
         return (entry.fact for entry in self._queue)
 
     def queued(self, tx_id: str | None = None) -> bool:
-        """Whether transaction records (of that transaction, or of any) are not yet answered (E14)."""
+        """Whether transaction records (of that transaction, or of any) are not yet answered (E14).
+
+        What is set aside is no message in the connected version, so it does not count until the link is lost.
+        """
         return bool(self._per_tx) if tx_id is None else tx_id in self._per_tx
 
     def context(self, tx_id: str) -> Mapping[str, Any]:
@@ -166,7 +180,7 @@ class RecordQueue:
                 why = f"its transaction began in OCPP {stored.version}, which this program does not speak"
                 data = {**data, LOST: why}
             self._contexts[tx_id] = Context(stored.version, data)
-        early, self._queue = self._queue, deque()
+        early, self._queue = self._queue, []
         known = {entry.record for entry in early}
         for found in records:
             entry = None if found.record in known else self._revived(found, now)
@@ -194,7 +208,7 @@ class RecordQueue:
         if record <= self._last:
             return
         self._append(Entry(record, fact, self._session if self._up else -1))
-        if len(self._queue) > self._thin_at:
+        if len(self._queue) + len(self._aside) > self._thin_at:
             self._thin(now)
 
     def _append(self, entry: Entry) -> None:
@@ -214,15 +228,19 @@ class RecordQueue:
 
     def _thin(self, now: Now) -> None:
         """Give up periodic readings until a tenth is free (E04.FR.07)."""
-        victims = sparable(self._queue, len(self._queue) - self._limit * 9 // 10)
+        count = len(self._queue) + len(self._aside)
+        victims = sparable(merge(self._aside, self._queue, key=_RECORD), count - self._limit * 9 // 10)
         for entry in victims:
-            self._forget(entry)
             self._owed.append(
                 Bury(entry.record, f"more than {self._limit} records waited: periodic reading dropped", now.wall)
             )
         gone = {entry.record for entry in victims}
-        self._queue = deque(entry for entry in self._queue if entry.record not in gone)
-        self._thin_at = max(self._limit, len(self._queue) + self._limit // 10)
+        for entry in self._queue:
+            if entry.record in gone:
+                self._forget(entry)
+        self._queue = [entry for entry in self._queue if entry.record not in gone]
+        self._aside.drop(gone)
+        self._thin_at = max(self._limit, count - len(victims) + self._limit // 10)
 
     # --- link ----------------------------------------------------------------------------------------------------
 
@@ -232,9 +250,20 @@ class RecordQueue:
         self._up = True
 
     def link_down(self) -> None:
-        """No answer will come any more; the record in flight is sent again unchanged later. Idempotent."""
+        """No answer will come any more; the record in flight is sent again unchanged later. Idempotent.
+
+        What was set aside waits again, as the next connection may be in a version that has words for it.
+        """
         self._up = False
         self._flight = False
+        self._put_back(self._aside.take_all())
+
+    def _put_back(self, entries: Sequence[Entry]) -> None:
+        """Into the queue again, each in its place. Nothing is in flight."""
+        if not entries:
+            return
+        self._per_tx.update(entry.tx_id for entry in entries if entry.tx_id is not None)
+        self._queue = list(merge(entries, self._queue, key=_RECORD))
 
     # --- towards the database ------------------------------------------------------------------------------------
 
@@ -275,25 +304,50 @@ class RecordQueue:
             with Fence() as fence:
                 rendered = dialect.record(head.fact, data, now, offline=head.session != self._session)
             if fence.error is not None:  # one fact must not hold up all that follow, for good
-                self._bury(head, f"OCPP {dialect.version} has no words for it: {fence.error!r}", now)
-                continue
-            if rendered.frame is None and rendered.context.get(LOST) and head.tx_id is not None:
-                self._put_context(head.tx_id, dialect.version, rendered.context)
-                continue  # buried in the next round
-            if rendered.frame is None:
-                self._queue.popleft()
-                self._forget(head)
-                self._owed.append(Done(head.record))
-                self._settle(head, dialect, rendered.context, dialect.version)
-                continue
-            head.version, head.frame = dialect.version, rendered.frame
-            self._owed.append(Freeze(head.record, dialect.version, rendered.frame.action, rendered.frame.payload))
-            if head.tx_id is not None:
-                self._put_context(head.tx_id, dialect.version, rendered.context)
+                why = f"OCPP {dialect.version} has no words for it: {fence.error!r}"
+                self._bury(head, why, now)
+                if head.tx_id is not None and dialect.finished(head.fact, data):
+                    self._done_aside(head.tx_id)
+            elif rendered.frame is None:
+                self._no_words(head, dialect, rendered.context)
+            else:
+                self._freeze(head, dialect.version, rendered.frame, rendered.context)
+                return
+
+    def _no_words(self, head: Entry, dialect: Dialect, context: Mapping[str, Any]) -> None:
+        """The version has nothing to tell of the oldest fact: done, or set aside while its transaction is untold."""
+        tx_id = head.tx_id
+        if tx_id is not None and context.get(LOST):
+            self._put_back(self._aside.take(tx_id))  # what was never told is not lost without a trace
+            self._put_context(tx_id, dialect.version, context)
+            return  # buried in the next round
+        self._queue.pop(0)
+        self._forget(head)
+        if tx_id is None or tx_id in self._contexts:
+            self._owed.append(Done(head.record))
+            self._settle(head, dialect, context, dialect.version)
             return
+        self._aside.add(tx_id, head, context)
+        if dialect.finished(head.fact, context):
+            self._done_aside(tx_id)
+
+    def _freeze(self, head: Entry, version: str, frame: Frame, context: Mapping[str, Any]) -> None:
+        """The oldest record has its words. The first ones of a transaction pin it, and settle what came before them."""
+        head.version, head.frame = version, frame
+        self._owed.append(Freeze(head.record, version, frame.action, frame.payload))
+        if head.tx_id is not None:
+            self._done_aside(head.tx_id)
+            self._put_context(head.tx_id, version, context)
+
+    def _done_aside(self, tx_id: str) -> None:
+        self._owed.extend(Done(entry.record) for entry in self._aside.take(tx_id))
 
     def _data(self, entry: Entry) -> Mapping[str, Any]:
-        return _NO_DATA if entry.tx_id is None else self.context(entry.tx_id)
+        """What the dialect remembers of the transaction, in the connected version while nothing is told yet."""
+        if entry.tx_id is None:
+            return _NO_DATA
+        aside = self._aside.data(entry.tx_id)
+        return self.context(entry.tx_id) if aside is None else aside
 
     def _settle(self, entry: Entry, dialect: Dialect | None, context: Mapping[str, Any], version: str) -> None:
         """The fact is dealt with: keep the new context, or drop it after the transaction's last fact."""
@@ -344,7 +398,7 @@ class RecordQueue:
 
     def _take(self) -> None:
         self._flight = False
-        self._forget(self._queue.popleft())
+        self._forget(self._queue.pop(0))
 
     def failed(self, why: str, now: Now, policy: RetryPolicy, *, final: bool = False) -> None:
         """The record in flight was refused or not answered in time. `final`: trying again is of no use."""
@@ -370,7 +424,7 @@ class RecordQueue:
         for entry in doomed:
             self._forget(entry)
             self._owed.append(Bury(entry.record, why, now.wall))
-        self._queue = deque(entry for entry in self._queue if entry.record not in gone)
+        self._queue = [entry for entry in self._queue if entry.record not in gone]
         for tx_id, context in list(self._contexts.items()):
             if context.version != version:
                 continue
@@ -387,14 +441,16 @@ class RecordQueue:
 
     def _bury(self, head: Entry, why: str, now: Now) -> None:
         """The oldest record can never be delivered: dead letter, and the next one's turn."""
-        self._queue.popleft()
+        self._queue.pop(0)
         self._forget(head)
         self._wait_until = None
         self._owed.append(Bury(head.record, why, now.wall))
         if head.tx_id is None:
             return
         context = self._contexts.get(head.tx_id)
-        version = head.version or (context.version if context is not None else "")
+        version = head.version or (context.version if context is not None else None)
+        if version is None:
+            return  # nothing of its transaction is told yet, so there is nothing that a version must remember
         dialect = self._resolve(version)
         after = data = self._data(head)
         if dialect is not None and not data.get(LOST):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -30,7 +29,7 @@ class WireLog:
 
     def __init__(self) -> None:
         self._listeners: list[FrameListener] = []
-        self._pins: deque[str] = deque(maxlen=_PINS_KEPT)
+        self._pins: list[str] = []
 
     def listen(self, listener: FrameListener) -> Callable[[], None]:
         """Call `listener` for every frame from now on; the returned function ends that, and so does an error of its own."""
@@ -49,6 +48,7 @@ class WireLog:
         """A PIN that may appear in frames (1.6 does not say what kind an idTag is); C04.FR.02: never logged."""
         if pin and pin not in self._pins:
             self._pins.append(pin)
+            del self._pins[:-_PINS_KEPT]
 
     @property
     def wanted(self) -> bool:

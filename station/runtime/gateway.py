@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -99,6 +98,30 @@ class _Batch:
 class Gateway:
     """Owns the core. `clock.now()` must use the same monotonic time as `scheduler`."""
 
+    __slots__ = (
+        "_busy",
+        "_clock",
+        "_closed",
+        "_committing",
+        "_failing",
+        "_hands",
+        "_inbox",
+        "_listeners",
+        "_newest",
+        "_next_ref",
+        "_pipeline",
+        "_replies",
+        "_requested",
+        "_retry",
+        "_scheduler",
+        "_settled",
+        "_station",
+        "_store",
+        "_timer",
+        "_timer_at",
+        "outlet",
+    )
+
     def __init__(
         self,
         station: Station,
@@ -117,9 +140,9 @@ class Gateway:
         if outlet is not None:
             self.outlet = outlet
         self._hands = hands
-        self._inbox: deque[Event] = deque()
+        self._inbox: list[Event] = []  # lists: an empty deque takes 760 bytes, and these are short
         self._busy = False
-        self._pipeline: deque[_Batch] = deque()
+        self._pipeline: list[_Batch] = []
         self._committing: list[_Batch] = []
         self._failing = False
         self._replies: dict[int, Callable[[Verdict], None]] = {}
@@ -217,7 +240,7 @@ class Gateway:
         self._busy = True
         try:
             while self._inbox:
-                event = self._inbox.popleft()
+                event = self._inbox.pop(0)
                 now = self._clock.now()
                 self._process(event, self._station.handle(event, now), now)
         finally:
@@ -360,7 +383,7 @@ class Gateway:
     def _flush(self) -> None:
         """Let out, in order, whatever is durable."""
         while self._pipeline and self._pipeline[0].durable:
-            self._release(self._pipeline.popleft())
+            self._release(self._pipeline.pop(0))
 
     def _release(self, batch: _Batch) -> None:
         for effect in batch.effects:

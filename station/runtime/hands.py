@@ -46,6 +46,8 @@ class BoardHost:
     numbers: the board's EVSE number -> the station's.
     """
 
+    __slots__ = ("_board", "_lost", "_numbers", "_outputs", "_submit", "_wanted", "units")
+
     def __init__(self, board: Board, numbers: Mapping[int, int], submit: Submit) -> None:
         self._board = board
         self._numbers = dict(numbers)
@@ -146,6 +148,19 @@ class BoardHost:
 
 class StationHands:
     """`Hands` of the gateway over all boards. `rebooted` is called with the reason when the core wants a restart."""
+
+    __slots__ = (
+        "_closed",
+        "_host_of",
+        "_jobs",
+        "_read_again",
+        "_reading",
+        "_rebooted",
+        "_submit",
+        "_tasks",
+        "_units",
+        "hosts",
+    )
 
     def __init__(
         self, hosts: Iterable[BoardHost], submit: Submit, jobs: Jobs | None, rebooted: Callable[[str], None]

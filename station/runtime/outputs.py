@@ -24,6 +24,8 @@ RETRY_MOST_S = 30.0
 class BoardOutputs:
     """Drives the EVSEs of one board. `submit` takes the faults that a board which does not obey causes."""
 
+    __slots__ = ("_applied", "_board", "_changed", "_failing", "_seen_waiting", "_submit", "_units", "_wanted")
+
     def __init__(self, board: Board, submit: Callable[[Event], None]) -> None:
         self._board = board
         self._submit = submit

@@ -148,6 +148,8 @@ class BackOff:
 class Supervisor:
     """Keeps tasks running: one that crashes is logged with its name and started again after a pause."""
 
+    __slots__ = ("_on_crash", "_sleep", "_tasks")
+
     def __init__(
         self,
         *,

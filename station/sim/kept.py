@@ -34,11 +34,6 @@ class Kept:
     host_boots: int
     wall: float
 
-    def same_as(self, other: Kept, *, within_s: float) -> bool:
-        """Whether nothing has happened since, and hardly any time has passed."""
-        unmoved = self.registers == other.registers and self.host_boots == other.host_boots
-        return unmoved and abs(self.wall - other.wall) < within_s
-
 
 def load(folder: Path) -> Kept | None:
     """What the last run in `folder` left; None when there was none. What cannot be read is not used, and the log says so."""

@@ -74,8 +74,8 @@ class LabSettings:
 
 STATION = frozenset({"identity", "password", "versions", "variables", "meter_poll_s", "trust_clock"})
 """Settings of the station itself: they may change from one boot to the next."""
-KEEP_EVERY_S = 60.0
-"""Simulated seconds after which the wall clock is kept even when nothing is saved."""
+KEEP_EVERY_S = 1.0
+"""Simulated seconds from which on a frame makes the bench remember how late it is, though nothing was saved."""
 
 
 class Lab:
@@ -188,8 +188,7 @@ class Lab:
         if self.settings.folder is None:
             return
         now = kept.Kept(self.board.state(), self._host_boots, self._wall())
-        before = self._kept
-        if before is None or not now.same_as(before, within_s=KEEP_EVERY_S):
+        if now != self._kept:
             kept.save(self.settings.folder, now)
             self._kept = now
 

@@ -29,10 +29,10 @@ the file is wrong. `station play NAME` plays a shipped one (its number will do),
 every OCPP version that it claims, unless `--ocpp` names one. The same seed gives the same output, byte for byte (`--plain`).
 `--speed 60` shows a minute in a second.
 
-Steps are played in order. Deeds take no time, but people take `pause` seconds before each. An expectation waits until it
-is fulfilled or its time is over; the time is that of the station. Messages are expected in the order in which they come: `message` looks after
-the message that was matched last, or since the last deed if that is later. Answers without content are not shown, nor are
-periodic samples after the second. In the end the CSMS must have nothing to complain of.
+Steps are played in order. Deeds take no time, but people take `pause` seconds before each. An expectation waits until it is
+fulfilled or its time is over; the time is that of the station. Messages are expected in the order in which they come:
+`message` looks after the message that was matched last, or since the last deed if that is later. Answers without content are
+not shown, nor are periodic samples after the second. In the end the CSMS must have nothing to complain of.
 """
 STATE_FIELDS = """
 `state` looks at: `pilot` (A to F), `state` (the five words of 2.0.1), `phase` (the nine words of 1.6), `lock`, `relay_closed`,

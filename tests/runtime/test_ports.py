@@ -36,6 +36,8 @@ def test_everything_promised_is_there(port: type, behind: type) -> None:
         if inspect.isfunction(member):
             wanted = [p for p in inspect.signature(member).parameters if p != "self"]
             given = [p for p in inspect.signature(found).parameters if p != "self"]
-            assert given[: len(wanted)] == wanted, f"{behind.__name__}.{name} takes {given}, {port.__name__} promises {wanted}"
+            assert given[: len(wanted)] == wanted, (
+                f"{behind.__name__}.{name} takes {given}, {port.__name__} promises {wanted}"
+            )
         else:
             assert isinstance(found, property) or not callable(found), name
