@@ -22,7 +22,8 @@ from station.core.events import Answered, Event, Unanswered
 from station.core.facts import Fact
 from station.ocpp.coalesce import NoticeBoard
 from station.ocpp.dialect import Dialect, Frame, Services
-from station.ocpp.records import RecordQueue, RetryPolicy
+from station.ocpp.entries import RetryPolicy
+from station.ocpp.records import RecordQueue
 from station.runtime.fence import Fence, told
 from station.store.ops import Op
 

@@ -3,14 +3,15 @@ that the connected version cannot tell yet, and which readings can be spared."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from station.core.facts import Fact, TxFact
+from station.core.facts import Fact, TxFact, from_json
 from station.core.types import Trigger, TxPhase
 from station.ocpp.dialect import Frame
+from station.store.ops import StoredRecord
 
 LOST = "lost"
 """Key of a delivery context: true, or the reason as text, when later facts of the transaction can no longer be told.
@@ -23,6 +24,14 @@ _LOST_WHY = "the CSMS never took the start of this transaction"
 def why_lost(data: Mapping[str, Any]) -> str:
     why = data[LOST]
     return why if isinstance(why, str) else _LOST_WHY
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """MessageAttempts and MessageAttemptInterval (E13), TransactionMessageAttempts and -RetryInterval (1.6)."""
+
+    attempts: int = 3
+    interval_s: float = 60.0
 
 
 @dataclass(slots=True)
@@ -127,3 +136,17 @@ def sparable(entries: Iterable[Entry], wanted: int) -> list[Entry]:
         if entry.droppable:
             by_tx.setdefault(entry.tx_id, []).append(entry)
     return [entry for readings in by_tx.values() for entry in readings[1::2]][:wanted]
+
+
+def revived(found: StoredRecord, speaks: Callable[[str], bool]) -> Entry | str:
+    """A record as the store has kept it; a text says why it can never be delivered."""
+    if found.version is not None and not speaks(found.version):
+        return f"written for OCPP {found.version}, which this program does not speak"
+    try:
+        fact = from_json(found.fact)
+    except (KeyError, ValueError, TypeError, IndexError) as error:
+        return f"unreadable fact: {error!r}"
+    entry = Entry(found.record, fact, -1, found.version, None, found.attempts)
+    if found.version is not None and found.action is not None and found.payload is not None:
+        entry.frame = Frame(found.action, found.payload)
+    return entry

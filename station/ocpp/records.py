@@ -21,17 +21,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from heapq import merge
 from operator import attrgetter
 from typing import Any
 
 from station.clock import Now
 from station.core.events import Event
-from station.core.facts import Fact, TxFact, from_json
+from station.core.facts import Fact, TxFact
 from station.core.types import TxPhase
 from station.ocpp.dialect import Dialect, Frame
-from station.ocpp.entries import LOST, Context, Entry, SetAside, sparable, why_lost
+from station.ocpp.entries import LOST, Context, Entry, RetryPolicy, SetAside, revived, sparable, why_lost
 from station.runtime.fence import Fence
 from station.store.ops import Attempted, Bury, Done, Freeze, Op, PutContext, StoredContext, StoredRecord
 
@@ -40,14 +39,6 @@ _RECORD = attrgetter("record")
 _BATCH = 200  # ops in one commit when many facts without words follow each other
 
 Resolve = Callable[[str], Dialect | None]
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """MessageAttempts and MessageAttemptInterval (E13), TransactionMessageAttempts and -RetryInterval (1.6)."""
-
-    attempts: int = 3
-    interval_s: float = 60.0
 
 
 _NO_DATA: Mapping[str, Any] = {}
@@ -183,25 +174,14 @@ class RecordQueue:
         early, self._queue = self._queue, []
         known = {entry.record for entry in early}
         for found in records:
-            entry = None if found.record in known else self._revived(found, now)
-            if entry is not None:
+            if found.record in known:
+                continue
+            entry = revived(found, speaks=lambda version: self._resolve(version) is not None)
+            if isinstance(entry, Entry):
                 self._append(entry)
+            else:
+                self._owed.append(Bury(found.record, entry, now.wall))
         self._queue.extend(early)
-
-    def _revived(self, found: StoredRecord, now: Now) -> Entry | None:
-        if found.version is not None and self._resolve(found.version) is None:
-            why = f"written for OCPP {found.version}, which this program does not speak"
-            self._owed.append(Bury(found.record, why, now.wall))
-            return None
-        try:
-            fact = from_json(found.fact)
-        except (KeyError, ValueError, TypeError, IndexError) as error:
-            self._owed.append(Bury(found.record, f"unreadable fact: {error!r}", now.wall))
-            return None
-        entry = Entry(found.record, fact, -1, found.version, None, found.attempts)
-        if found.version is not None and found.action is not None and found.payload is not None:
-            entry.frame = Frame(found.action, found.payload)
-        return entry
 
     def add(self, record: int, fact: Fact, now: Now) -> None:
         """A new fact, durable under this id (ids rise; one that was loaded already is not new)."""
@@ -293,10 +273,15 @@ class RecordQueue:
         self._stalled = True
 
     def _find_words(self, dialect: Dialect, now: Now) -> None:
+        transactions = -1
         while self._queue and len(self._owed) < _BATCH:
             head = self._queue[0]
-            if head.frame is not None or self._held(dialect.version):
+            if head.frame is not None or self.blocked_by(dialect.version) is not None:
                 return
+            if self._version_of(head) is None and transactions != len(self._contexts):
+                transactions = len(self._contexts)  # asked once, and again when one has ended: it looks at every record
+                if not self.may_begin(dialect.version):
+                    return
             data = self._data(head)
             if data.get(LOST):
                 self._bury(head, why_lost(data), now)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from station.core.device_model import DeviceModel
+from station.ocpp.entries import RetryPolicy
 from station.ocpp.link_settings import BackOff
-from station.ocpp.records import RetryPolicy
 
 _COMM = "OCPPCommCtrlr"
 _TRANSACTION = "TransactionEvent"

@@ -32,14 +32,17 @@ TOKENS = ("04A1B2C3", "0BADCAFE")
 class RememberingMeter:
     """A meter whose registers are in a file before anybody hears of them."""
 
-    def __init__(self, meter: Meter, board: SimBoard, file: Path) -> None:
+    def __init__(self, meter: Meter, board: SimBoard, file: Path, evse: int) -> None:
         self._meter = meter
+        self._evse = evse
         self._board = board
         self._file = file
 
     async def read(self) -> MeterReading:
-        state = self._board.state()
         reading = await self._meter.read()
+        state = self._board.state()
+        # Time goes on between the two lines: what was told must be what is remembered, to the last digit.
+        state[str(self._evse)]["energy_import_wh"] = reading.energy_import_wh
         new = self._file.with_suffix(".new")
         new.write_text(json.dumps(state), encoding="ascii")
         os.replace(new, self._file)
@@ -53,7 +56,7 @@ def board_in(folder: Path, scheduler: ScaledScheduler) -> tuple[SimBoard, Board]
     if file.exists():
         sim.restore(json.loads(file.read_text(encoding="ascii")))
     units = tuple(
-        replace(unit, meter=RememberingMeter(unit.meter, sim, file))
+        replace(unit, meter=RememberingMeter(unit.meter, sim, file, unit.evse))
         for unit in sim.board.units
         if unit.meter is not None
     )

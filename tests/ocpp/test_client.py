@@ -53,9 +53,10 @@ from station.ocpp.client import ClientSettings, OcppClient
 from station.ocpp.conversation import Conversation
 from station.ocpp.delivery import Delivery
 from station.ocpp.dialect import Call, DialectSettings, Services, StationIdentity
+from station.ocpp.entries import RetryPolicy
 from station.ocpp.link import LinkSettings
 from station.ocpp.link_settings import BackOff as LinkBackOff
-from station.ocpp.records import RecordQueue, RetryPolicy
+from station.ocpp.records import RecordQueue
 from station.ocpp.registration import BackOff
 from station.ocpp.saving import Saver
 from station.ocpp.services import CallFromCsms, DataTransfers

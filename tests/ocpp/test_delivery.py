@@ -29,8 +29,8 @@ from station.core.types import (
 from station.ocpp.coalesce import NoticeBoard, key_of
 from station.ocpp.delivery import FREE_LIMIT, Delivery, Kind
 from station.ocpp.dialect import FactAnswer, Frame, Rendered
-from station.ocpp.entries import LOST, Entry, sparable
-from station.ocpp.records import RecordQueue, RetryPolicy
+from station.ocpp.entries import LOST, Entry, RetryPolicy, sparable
+from station.ocpp.records import RecordQueue
 from station.store.ops import (
     AddRecord,
     Attempted,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from station.clock import Now
-from station.core.facts import SecurityFact
+from station.core.facts import Fact, SecurityFact, TxFact
+from station.core.types import ChargingState, Trigger, TxPhase
+from station.ocpp.dialect import Rendered
+from station.ocpp.entries import Entry, SetAside
 from station.ocpp.records import RecordQueue
 from station.ocpp.versions import PATIENCE, Opened, VersionChoice
 from station.store.ops import StoredContext
@@ -18,6 +22,31 @@ class Named:
     def __init__(self, version: str) -> None:
         self.version = version
         self.subprotocol = f"ocpp{version}"
+
+
+class Silent(Named):
+    """Has no words for anything, but remembers."""
+
+    def record(self, fact: Fact, context: Mapping[str, Any], now: Now, *, offline: bool) -> Rendered:
+        return Rendered(None, {"silent": context.get("silent", 0) + 1})
+
+    def finished(self, fact: Fact, context: Mapping[str, Any]) -> bool:
+        return False
+
+
+def plug(tx_id: str, seq: int = 0) -> TxFact:
+    return TxFact(
+        tx_id=tx_id,
+        seq=seq,
+        phase=TxPhase.UPDATED if seq else TxPhase.STARTED,
+        trigger=Trigger.CABLE_PLUGGED_IN,
+        at=NOW,
+        evse=1,
+        connector=1,
+        charging_state=ChargingState.EV_CONNECTED,
+        authorized=False,
+        connected=True,
+    )
 
 
 def choice(pinned: str | None) -> tuple[VersionChoice, RecordQueue]:
@@ -116,3 +145,41 @@ def test_a_csms_that_chooses_the_old_version_freely_gets_the_news_in_it() -> Non
     versions.opened("1.6")
     assert versions.may_begin("1.6")
     assert versions.wrong("1.6") is None
+
+
+def test_what_the_connected_version_cannot_tell_pins_nothing() -> None:
+    versions, records = choice(None)
+    records.may_begin = versions.may_begin
+    silent: Any = Silent("1.6")
+    versions.offer()
+    versions.opened("1.6")
+    records.link_up()
+    for seq in range(3):
+        records.add(seq + 1, plug("T", seq), NOW)
+    assert records.prepare(silent, NOW) == ()
+    assert not records.contexts()
+    assert not records.queued()
+    assert records.pinned_versions() == set()
+    assert records.blocked_by("2.0.1") is None
+    records.link_down()
+    assert records.queued("T")
+    assert [fact.seq for fact in records.facts() if isinstance(fact, TxFact)] == [0, 1, 2]
+    assert versions.offer() == BOTH
+    assert versions.opened("2.0.1") == Opened()
+    assert records.pressing("2.0.1")
+
+
+def test_what_is_set_aside_comes_back_in_its_order() -> None:
+    aside = SetAside()
+    for record, tx_id in enumerate("ABBA", 1):
+        aside.add(tx_id, Entry(record, plug(tx_id, record), 1), {"last": record})
+    assert aside.data("B") == {"last": 3}
+    assert aside.data("C") is None
+    aside.drop({2})
+    assert len(aside) == 3
+    assert [entry.record for entry in aside.take("B")] == [3]
+    assert aside.take("B") == []
+    aside.add("B", Entry(5, plug("B"), 1), {})
+    assert [entry.record for entry in aside.take_all()] == [1, 4, 5]
+    assert len(aside) == 0
+    assert aside.data("A") is None
