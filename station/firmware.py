@@ -135,6 +135,11 @@ def check(settings: Settings) -> list[str]:
     """Warnings about a valid configuration: what works, but should not stay so."""
     warnings = list(settings.warnings)
     database = Path(settings.store.path)
+    if not os.access(database.parent, os.W_OK):
+        warnings.append(
+            f"store.path: {database.parent} does not exist, or this user may not write there. "
+            "Remedy: create it for the user that runs the station, or set [store] path to another place."
+        )
     if readable_by_others(database):
         warnings.append(
             f"store.path: others than its owner may read {database}, and it holds card numbers and passwords. "

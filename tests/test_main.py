@@ -123,8 +123,15 @@ def test_wrong_url(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_check(good: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good.write_text(f'{good.read_text()}\n[store]\npath = "{good.parent}/station.db"\n')
     assert main(["check", str(good)]) == 0
     assert capsys.readouterr().out == f"{good}: good, 1 EVSE, OCPP 2.0.1 then 1.6\n"
+
+
+def test_check_warns_when_the_database_has_no_place(good: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good.write_text(f'{good.read_text()}\n[store]\npath = "{good.parent}/none/station.db"\n')
+    assert main(["check", str(good)]) == 0
+    assert f"warning: store.path: {good.parent}/none does not exist" in capsys.readouterr().out
 
 
 def test_check_warns(good: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -136,14 +136,16 @@ def _status(payload: Mapping[str, Any]) -> str:
 
 def _transaction(payload: Mapping[str, Any]) -> str:
     info = payload["transactionInfo"]
-    words = [payload["eventType"], payload["triggerReason"], f"#{payload['seqNo']}"]
+    # What a person wants to know stands first: narrow views cut the rest.
+    why = f"because {info['stoppedReason']}" if "stoppedReason" in info else payload["triggerReason"]
+    words = [payload["eventType"], why, *_energy(payload.get("meterValue", []))]
     if "chargingState" in info:
         words.append(info["chargingState"])
-    if "stoppedReason" in info:
-        words.append(f"because {info['stoppedReason']}")
     if payload.get("offline"):
         words.append("offline")
-    words += _energy(payload.get("meterValue", []))
+    words.append(f"#{payload['seqNo']}")
+    if "stoppedReason" in info:
+        words.append(payload["triggerReason"])
     return " ".join(words)
 
 

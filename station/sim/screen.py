@@ -14,6 +14,7 @@ from rich.text import Text
 
 from hal.api import TokenKind
 from station.clock import iso
+from station.core.charging import limits
 from station.core.view import EvseView
 from station.sim.brief import Brief, Conversation, printable
 from station.sim.lab import Lab
@@ -185,7 +186,7 @@ class Screen:
         table = Table.grid(padding=(0, 1), expand=True)
         table.add_column(no_wrap=True, style="dim")
         table.add_column(no_wrap=True)
-        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True, max_width=18, overflow="ellipsis")
         table.add_column(no_wrap=True, ratio=1, overflow="ellipsis")
         for frame in list(self.frames)[-max(lines, 1) :]:
             brief = frame.brief
@@ -230,6 +231,8 @@ def _phases(count: int) -> str:
 
 
 def _offered(view: EvseView) -> str:
+    if view.cause == limits.CAR:
+        return f"{view.offered_a:g} A, because: the car takes no more than it does"
     return f"{f'{view.offered_a:g} A' if view.offered_a else 'nothing'}, because: {view.cause}"
 
 

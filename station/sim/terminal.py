@@ -168,8 +168,15 @@ class Tally:
         running = [evse.transaction for evse in app.view().evses if evse.transaction is not None]
         if running:
             parts.append(f"{len(running)} running ({sum(tx.energy_wh for tx in running) / 1000:.3f} kWh)")
-        waiting = app.client.services.queued()
-        return f"{', '.join(parts)}; {self._talk()}; {'records wait for the CSMS' if waiting else 'all delivered'}"
+        return f"{', '.join(parts)}; {self._talk()}; {self._delivered(len(app.client.records))}"
+
+    def _delivered(self, waiting: int) -> str:
+        if not waiting:
+            return "all delivered"
+        text = f"{_count(waiting, 'record')} {'waits' if waiting == 1 else 'wait'} for the CSMS"
+        if self._lab.settings.folder is None:
+            text += ", gone with the temporary database (--store DIR keeps them)"
+        return text
 
     def _talk(self) -> str:
         return f"{_count(self._frames, 'frame')}, {_count(self._errors, 'error')}"

@@ -13,6 +13,7 @@ from hal.api import TokenKind
 from station.clock import Clock, iso
 from station.store.offline import read_dead_letters, read_queue
 from station.store.recover import recover
+from station.store.remedy import DamagedError
 
 MASK = "***"
 _KEY_CODE = TokenKind.KEY_CODE.value
@@ -29,8 +30,12 @@ def dead(path: Path) -> str:
 
 
 def recovered(path: Path) -> str:
-    """Salvage a damaged database; says what came of it. Raises StoreError."""
-    return f"{recover(path, Clock().now().wall)}\n"
+    """Salvage a damaged database; says what came of it. A sound one is left as it is. Raises StoreError."""
+    try:
+        read_queue(path)
+    except DamagedError:
+        return f"{recover(path, Clock().now().wall)}\n"
+    return f"{path}: the database is sound; there is nothing to recover, and it was left as it is\n"
 
 
 def _line(record: Mapping[str, Any]) -> str:

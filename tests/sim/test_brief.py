@@ -45,7 +45,7 @@ ENERGY = {"value": 1234.0, "measurand": "Energy.Active.Import.Register"}
                 "transactionInfo": {"transactionId": "t", "chargingState": "EVConnected", "stoppedReason": "Local"},
                 "meterValue": [{"sampledValue": [ENERGY, {"value": 55.4, "measurand": "SoC"}]}],
             },
-            "Ended StopAuthorized #4 EVConnected because Local offline 1.234 kWh 55 %",
+            "Ended because Local 1.234 kWh 55 % EVConnected offline #4 StopAuthorized",
         ),
         (
             "MeterValues",

@@ -216,6 +216,6 @@ def test_kill_and_run_again(tmp_path: Path) -> None:
     lines = again.stdout.splitlines()
     assert lines[0].split(" ")[0] >= last[:13], "within the hour of the last line"
     (ended,) = [line for line in lines if "TransactionEvent Ended" in line]
-    register_kwh = float(ended.removesuffix(" kWh").rpartition(" ")[2])
+    register_kwh = float(ended.partition(" kWh")[0].rpartition(" ")[2])
     assert register_kwh == pytest.approx(before["registers"]["1"]["energy_import_wh"] / 1000, abs=0.001)
     assert json.loads((tmp_path / kept.NAME).read_text())["wall"] > before["wall"]
