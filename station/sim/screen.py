@@ -232,7 +232,7 @@ def _phases(count: int) -> str:
 
 def _offered(view: EvseView) -> str:
     if view.cause == limits.CAR:
-        return f"{view.offered_a:g} A, because: the car takes no more than it does"
+        return f"{view.offered_a:g} A, because: car takes less"
     return f"{f'{view.offered_a:g} A' if view.offered_a else 'nothing'}, because: {view.cause}"
 
 
