@@ -22,7 +22,7 @@ _QUIET = logging.getLogger("station.sim.csms.ocpp")
 _QUIET.setLevel(logging.CRITICAL + 1)
 
 
-class Point(ChargePoint):  # type: ignore[misc]  # same
+class Point(ChargePoint):  # type: ignore[misc]  # the package ships no types
     """One station as the CSMS meets it. Subclasses add the handlers of one version.
 
     fast: let our validators pass what is valid; whatever they refuse goes to the package's for its own verdict.
