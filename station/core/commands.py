@@ -4,21 +4,35 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from station.core import authorize, availability, metering, permission, resetting, session, unlocking
+from station.core import (
+    authorize,
+    availability,
+    diagnostics,
+    firmware,
+    metering,
+    networking,
+    permission,
+    resetting,
+    session,
+    unlocking,
+)
 from station.core import evse as rules
 from station.core.effects import Reply, Save, SettingChanged
 from station.core.events import (
     ChangeAvailability,
     ClearCache,
     Command,
+    GetLog,
     RemoteStart,
     RemoteStop,
     Reset,
+    SetNetworkProfile,
     SetVariables,
     TriggerMeterValues,
     TriggerStatus,
     TriggerTransaction,
     Unlock,
+    UpdateFirmware,
 )
 from station.core.recording import security
 from station.core.state import Authorization, AuthState, EvseState, Turn
@@ -27,7 +41,7 @@ from station.core.types import ConnectorState, Verdict
 ACCEPTED = Verdict("Accepted")
 # What these change must outlive a restart. While nothing can be saved they are refused whole: a command that was answered
 # with Rejected must not take effect when the disk works again.
-_MUST_BE_SAVED = (ChangeAvailability, ClearCache, Reset, SetVariables)
+_MUST_BE_SAVED = (ChangeAvailability, ClearCache, Reset, SetVariables, SetNetworkProfile, GetLog, UpdateFirmware)
 
 
 def obey(turn: Turn, command: Command) -> None:
@@ -50,12 +64,23 @@ def obey(turn: Turn, command: Command) -> None:
             set_variables(turn, command)
         case ClearCache(ref=ref):
             clear_cache(turn, ref)
-        case TriggerStatus():
-            trigger_status(turn, command)
-        case TriggerMeterValues():
-            trigger_meter_values(turn, command)
-        case TriggerTransaction():
-            trigger_transaction(turn, command)
+        case TriggerStatus() | TriggerMeterValues() | TriggerTransaction():
+            _trigger(turn, command)
+        case SetNetworkProfile() | GetLog() | UpdateFirmware():
+            _manage(turn, command)
+        case _:
+            assert_never(command)
+
+
+def _manage(turn: Turn, command: SetNetworkProfile | GetLog | UpdateFirmware) -> None:
+    """What an operator does to the station rather than to a session."""
+    match command:
+        case SetNetworkProfile():
+            networking.set_profile(turn, command)
+        case GetLog():
+            diagnostics.get_log(turn, command)
+        case UpdateFirmware():
+            firmware.update(turn, command)
         case _:
             assert_never(command)
 
@@ -224,6 +249,18 @@ def _targets(turn: Turn, number: int | None) -> list[EvseState] | None:
         return list(turn.state.evses.values())
     evse = turn.state.evses.get(number)
     return None if evse is None else [evse]
+
+
+def _trigger(turn: Turn, command: TriggerStatus | TriggerMeterValues | TriggerTransaction) -> None:
+    match command:
+        case TriggerStatus():
+            trigger_status(turn, command)
+        case TriggerMeterValues():
+            trigger_meter_values(turn, command)
+        case TriggerTransaction():
+            trigger_transaction(turn, command)
+        case _:
+            assert_never(command)
 
 
 def trigger_status(turn: Turn, command: TriggerStatus) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hal.api import HalEvent
-from station.core.types import IdToken, ResetKind, TokenInfo
+from station.core.types import Credentials, IdToken, NetworkProfile, ResetKind, TokenInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,48 @@ class TriggerTransaction:
     evse: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SetNetworkProfile:
+    """B09: write one network connection profile into its slot (numbered from 1)."""
+
+    ref: int
+    slot: int
+    profile: NetworkProfile
+
+
+@dataclass(frozen=True, slots=True)
+class GetLog:
+    """N01, and GetLog of the 1.6 security whitepaper. log: "DiagnosticsLog" or "SecurityLog".
+
+    url: where to; `oldest`, `latest`: wall seconds of the first and last entry wanted. retries after the first attempt, `interval_s`
+    apart (None: ours to choose).
+    """
+
+    ref: int
+    request_id: int
+    log: str
+    url: str = field(repr=False)  # may hold credentials
+    oldest: float | None = None
+    latest: float | None = None
+    retries: int | None = None
+    interval_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateFirmware:
+    """L01, and SignedUpdateFirmware of the 1.6 security whitepaper. Times are wall seconds, certificate is PEM, signature base64."""
+
+    ref: int
+    request_id: int
+    url: str = field(repr=False)  # may hold credentials
+    retrieve_at: float
+    install_at: float | None = None
+    certificate: str | None = None
+    signature: str | None = None
+    retries: int | None = None
+    interval_s: float | None = None
+
+
 Command = (
     RemoteStart
     | RemoteStop
@@ -127,6 +169,9 @@ Command = (
     | TriggerStatus
     | TriggerMeterValues
     | TriggerTransaction
+    | SetNetworkProfile
+    | GetLog
+    | UpdateFirmware
 )
 
 
@@ -194,6 +239,40 @@ class SecurityNoted:
 
 
 @dataclass(frozen=True, slots=True)
+class CredentialsChanged:
+    """The certificate store tells what is in it: at start, and after every change."""
+
+    credentials: Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkUsed:
+    """The CSMS has accepted us over the network connection profile in this slot."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobProgress:
+    """How far a job is; volatile. `data` is the handler's own."""
+
+    job: str
+    kind: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class JobDone:
+    """A job has ended: with `result`, with `error` (why it failed or was given up), or because it was cancelled."""
+
+    job: str
+    kind: str
+    result: dict[str, Any] | None = None
+    error: str | None = None
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class MeterFailed:
     """A reading was asked for and could not be had."""
 
@@ -218,6 +297,10 @@ Event = (
     | Saved
     | ClockStepped
     | SecurityNoted
+    | CredentialsChanged
+    | NetworkUsed
+    | JobProgress
+    | JobDone
     | MeterFailed
     | ShutdownRequested
 )

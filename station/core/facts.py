@@ -68,7 +68,26 @@ class SecurityFact:
     info: str | None = None
 
 
-Fact = TxFact | SecurityFact
+@dataclass(frozen=True, slots=True)
+class LogStatusFact:
+    """How the upload of a log stands (N01): an UploadLogStatusEnumType word. request_id None: nobody asked (Idle)."""
+
+    status: str
+    at: Now
+    request_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FirmwareStatusFact:
+    """How a firmware update stands (L01): a FirmwareStatusEnumType word. signed: it came with a signature (1.6 has two messages)."""
+
+    status: str
+    at: Now
+    request_id: int | None = None
+    signed: bool = True
+
+
+Fact = TxFact | SecurityFact | LogStatusFact | FirmwareStatusFact
 
 
 def to_json(fact: Fact) -> dict[str, Any]:
@@ -102,6 +121,16 @@ def to_json(fact: Fact) -> dict[str, Any]:
             }
         case SecurityFact():
             return {"fact": "security", "kind": fact.kind, "at": _now_to(fact.at), "info": fact.info}
+        case LogStatusFact():
+            return {"fact": "log", "status": fact.status, "at": _now_to(fact.at), "request": fact.request_id}
+        case FirmwareStatusFact():
+            return {
+                "fact": "firmware",
+                "status": fact.status,
+                "at": _now_to(fact.at),
+                "request": fact.request_id,
+                "signed": fact.signed,
+            }
         case _:
             assert_never(fact)
 
@@ -110,6 +139,10 @@ def from_json(data: dict[str, Any]) -> Fact:
     """Inverse of `to_json`. Raises ValueError or KeyError on anything that is not a fact."""
     if data["fact"] == "security":
         return SecurityFact(kind=data["kind"], at=_now_from(data["at"]), info=data.get("info"))
+    if data["fact"] == "log":
+        return LogStatusFact(data["status"], _now_from(data["at"]), data.get("request"))
+    if data["fact"] == "firmware":
+        return FirmwareStatusFact(data["status"], _now_from(data["at"]), data.get("request"), data.get("signed", True))
     if data["fact"] != "tx":
         raise ValueError(f"unknown fact {data['fact']!r}")
     reason = data.get("stop_reason")

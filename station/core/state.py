@@ -17,14 +17,17 @@ from station.core.transaction import Transaction
 from station.core.types import (
     ConnectorPhase,
     ConnectorState,
+    Credentials,
     EvseInfo,
     IdToken,
+    NetworkProfile,
     ResetKind,
     TokenInfo,
     TxPoint,
 )
 
 TimerKey = tuple[str, int]
+NO_CREDENTIALS = Credentials()
 NO_LIMIT_YET = Limit(0.0, "")
 Shown = tuple[ConnectorState, ConnectorPhase]
 
@@ -179,6 +182,8 @@ class StationState:
     asks: dict[int, Question] = field(default_factory=dict)
     next_ask: int = 1
     aligned_wall: float | None = None
+    networks: dict[int, NetworkProfile] = field(default_factory=dict)
+    credentials: Credentials = NO_CREDENTIALS
     shown: Shown | None = None
     shown_fault: FaultCode | None = None
 

@@ -22,17 +22,33 @@ from hal.api import (
     ProximityChanged,
 )
 from station.clock import Now
-from station.core import commands, hardware, metering, permission, presence, resetting, session, unlocking
+from station.core import (
+    commands,
+    diagnostics,
+    firmware,
+    hardware,
+    metering,
+    networking,
+    permission,
+    presence,
+    resetting,
+    session,
+    unlocking,
+)
 from station.core import evse as rules
 from station.core.device_model import DeviceModel
 from station.core.effects import Effect
 from station.core.events import (
     Answered,
     ClockStepped,
+    CredentialsChanged,
     Event,
+    JobDone,
+    JobProgress,
     LinkDown,
     LinkUp,
     MeterFailed,
+    NetworkUsed,
     Saved,
     SaveFailed,
     SecurityNoted,
@@ -151,6 +167,8 @@ class Station:
                 permission.answered(turn, ask, None)
             case TokenReported(tx_id=tx_id, token=token, info=info):
                 permission.token_reported(turn, tx_id, token, info)
+            case CredentialsChanged() | NetworkUsed() | JobProgress() | JobDone():
+                _reported(turn, event)
             case _:
                 commands.obey(turn, event)
 
@@ -227,6 +245,18 @@ class Station:
             self._settle_all(turn)
         else:
             _fire_evse(turn, kind, self._state.evses[number])
+
+
+def _reported(turn: Turn, event: CredentialsChanged | NetworkUsed | JobProgress | JobDone) -> None:
+    """News from the shell around the core: certificates, the link, jobs. Each job's owner knows its own by their kind."""
+    match event:
+        case CredentialsChanged() | NetworkUsed():
+            networking.happened(turn, event)
+        case JobProgress() | JobDone():
+            for owner in (diagnostics, firmware):
+                owner.job_reported(turn, event)
+        case _:
+            assert_never(event)
 
 
 def _fire_evse(turn: Turn, kind: str, evse: EvseState) -> None:

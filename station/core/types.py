@@ -16,9 +16,11 @@ __all__ = [
     "ChargingState",
     "ConnectorPhase",
     "ConnectorState",
+    "Credentials",
     "EvseInfo",
     "IdToken",
     "MeterSample",
+    "NetworkProfile",
     "ReadingContext",
     "ResetKind",
     "SampledValue",
@@ -248,6 +250,36 @@ class EvseInfo:
     fixed_cable: bool = False
     has_meter: bool = True
     ventilated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkProfile:
+    """One network connection profile (B09): where a CSMS is and how to connect to it.
+
+    version: OCPP version to offer there ("1.6", "2.0.1"); empty: whatever the station is configured with. security_profile: 0 to 3
+    (A00). extra: parts of a SetNetworkProfile that we keep but cannot use (apn, vpn), in wire form.
+    """
+
+    url: str
+    security_profile: int
+    version: str = ""
+    message_timeout_s: int = 30
+    interface: str = "Wired0"
+    transport: str = "JSON"
+    extra: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What the certificate store can prove and check, as far as the core's verdicts depend on it.
+
+    csms_roots: valid CSMS root certificates. station_certificate: a valid one of our own is there (profile 3).
+    entries: certificates installed (SecurityCtrlr.CertificateEntries).
+    """
+
+    csms_roots: int = 0
+    station_certificate: bool = False
+    entries: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from station.core.effects import NoticeBody
 from station.core.events import Event
 from station.core.facts import Fact
 from station.core.types import IdToken, TokenInfo
+from station.security.api import CertificateUse, HashData, Installed, LeafKind, Outcome
 
 Payload = dict[str, Any]
 
@@ -77,8 +78,29 @@ class Call(Protocol):
     def refuse(self, code: str, description: str = "") -> None: ...
 
 
+class CertificatePort(Protocol):
+    """Certificates as a CSMS manages them. `done` is called once, later, in the loop; every check is made behind it."""
+
+    def install(self, use: CertificateUse, pem: str, done: Callable[[Outcome], None]) -> None:
+        """M05: a root certificate."""
+
+    def delete(self, which: HashData, done: Callable[[Outcome], None]) -> None:
+        """M04."""
+
+    def installed(self, uses: frozenset[CertificateUse] | None, done: Callable[[tuple[Installed, ...]], None]) -> None:
+        """M03; None: all of them."""
+
+    def signed(self, chain_pem: str, kind: LeafKind, done: Callable[[Outcome], None]) -> None:
+        """A02: the CSMS brings the certificate for our last signing request."""
+
+    def sign(self, kind: LeafKind) -> Outcome:
+        """A02: begin a signing request (TriggerMessage); SignCertificate follows."""
+
+
 class Services(Protocol):
     """What a dialect's handlers may use of the station around them."""
+
+    certificates: CertificatePort
 
     @property
     def model(self) -> Any:
@@ -175,6 +197,12 @@ class Dialect(Protocol):
 
     def data_transfer_answer(self, payload: Payload) -> tuple[str, Any]:
         """Status and data of the CSMS's answer."""
+
+    def sign_certificate(self, csr_pem: str, kind: LeafKind) -> Frame:
+        """SignCertificate (A02)."""
+
+    def sign_certificate_answer(self, payload: Payload) -> str:
+        """Accepted or Rejected."""
 
     def handle(self, call: Call, services: Services) -> None:
         """Answer a CALL from the CSMS (the payload is already schema-valid). Unknown actions never come here."""

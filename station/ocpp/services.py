@@ -11,10 +11,11 @@ from station.core.events import Event
 from station.core.types import Verdict
 from station.core.view import StationView
 from station.ocpp.delivery import Delivery
-from station.ocpp.dialect import Frame, Payload
+from station.ocpp.dialect import CertificatePort, Frame, Payload
 from station.ocpp.records import RecordQueue
 from station.ocpp.registration import Registration
 from station.runtime.ports import GatewayPort
+from station.security.api import CertificateUse, HashData, Installed, LeafKind, Outcome
 
 DataTransferHandler = Callable[[Any], tuple[str, Any]]
 """Takes the data of a DataTransfer, gives status and data of the answer."""
@@ -42,10 +43,32 @@ class DataTransfers:
         return handler(data)
 
 
+class NoCertificates:
+    """`CertificatePort` of a station without a certificate store."""
+
+    def install(self, use: CertificateUse, pem: str, done: Callable[[Outcome], None]) -> None:
+        done(_NO_STORE)
+
+    def delete(self, which: HashData, done: Callable[[Outcome], None]) -> None:
+        done(Outcome("NotFound"))
+
+    def installed(self, uses: frozenset[CertificateUse] | None, done: Callable[[tuple[Installed, ...]], None]) -> None:
+        done(())
+
+    def signed(self, chain_pem: str, kind: LeafKind, done: Callable[[Outcome], None]) -> None:
+        done(_NO_STORE)
+
+    def sign(self, kind: LeafKind) -> Outcome:
+        return _NO_STORE
+
+
+_NO_STORE = Outcome("Rejected", "NotEnabled", "this station keeps no certificates")
+
+
 class StationServices:
     """`station.ocpp.dialect.Services` of one station."""
 
-    __slots__ = ("_delivery", "_gateway", "_records", "_registration", "_transfers", "_wake")
+    __slots__ = ("_delivery", "_gateway", "_records", "_registration", "_transfers", "_wake", "certificates")
 
     def __init__(
         self,
@@ -61,6 +84,7 @@ class StationServices:
         self._transfers = transfers
         self._wake = wake
         self._delivery: Delivery | None = None
+        self.certificates: CertificatePort = NoCertificates()
 
     def attach(self, delivery: Delivery) -> None:
         """Delivery needs us to render, we need it to send."""

@@ -12,34 +12,17 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from station.core.events import JobDone, JobProgress
 from station.errors import StoreError
 from station.store.ops import Json, PutRow, StorePort
+
+__all__ = ["DEAD_JOB", "JOB", "Handler", "JobDone", "JobProgress", "JobReport", "JobRun", "Jobs"]
 
 JOB = "job"
 DEAD_JOB = "job_dead"
 MAX_ATTEMPTS = 5
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class JobProgress:
-    """How far a job is; volatile. `data` is the handler's own."""
-
-    job: str
-    kind: str
-    data: Json
-
-
-@dataclass(frozen=True, slots=True)
-class JobDone:
-    """A job has ended: with `result`, with `error` (why it failed or was given up), or because it was cancelled."""
-
-    job: str
-    kind: str
-    result: Json | None = None
-    error: str | None = None
-    cancelled: bool = False
 
 
 JobReport = JobProgress | JobDone

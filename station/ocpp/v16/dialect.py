@@ -7,7 +7,7 @@ from typing import Any, assert_never
 
 from station.clock import Now
 from station.core.effects import ConnectorNotice, MeterNotice, NoticeBody
-from station.core.facts import Fact, SecurityFact, TxFact
+from station.core.facts import Fact, FirmwareStatusFact, LogStatusFact, SecurityFact, TxFact
 from station.core.types import AuthStatus, IdToken, TokenInfo
 from station.ocpp.dialect import (
     BootAnswer,
@@ -22,6 +22,7 @@ from station.ocpp.dialect import (
 )
 from station.ocpp.v16 import configuration, core_boot, metering, remote, status, transactions, trigger
 from station.ocpp.v16.common import Handler, id_tag, token_info, wall_time
+from station.security.api import LeafKind
 
 _HANDLERS: Mapping[str, Handler] = {
     **core_boot.HANDLERS,
@@ -71,7 +72,7 @@ class Dialect16:
         match fact:
             case TxFact():
                 return transactions.record(fact, context, now)
-            case SecurityFact():
+            case SecurityFact() | LogStatusFact() | FirmwareStatusFact():
                 return Rendered(None, context)
             case _:
                 assert_never(fact)
@@ -80,7 +81,7 @@ class Dialect16:
         match fact:
             case TxFact():
                 return transactions.record_answer(fact, context, payload)
-            case SecurityFact():
+            case SecurityFact() | LogStatusFact() | FirmwareStatusFact():
                 return FactAnswer(context)
             case _:
                 assert_never(fact)
@@ -89,7 +90,7 @@ class Dialect16:
         match fact:
             case TxFact():
                 return transactions.record_dropped(fact, context)
-            case SecurityFact():
+            case SecurityFact() | LogStatusFact() | FirmwareStatusFact():
                 return context
             case _:
                 assert_never(fact)
@@ -111,6 +112,12 @@ class Dialect16:
 
     def data_transfer_answer(self, payload: Payload) -> tuple[str, Any]:
         return str(payload.get("status", "Rejected")), payload.get("data")
+
+    def sign_certificate(self, csr_pem: str, kind: LeafKind) -> Frame:
+        return Frame("SignCertificate", {"csr": csr_pem})
+
+    def sign_certificate_answer(self, payload: Payload) -> str:
+        return str(payload.get("status", "Rejected"))
 
     def handle(self, call: Call, services: Services) -> None:
         _HANDLERS[call.action](call, services, self._settings)

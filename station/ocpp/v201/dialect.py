@@ -7,7 +7,7 @@ from typing import Any, assert_never
 
 from station.clock import Now
 from station.core.effects import ConnectorNotice, MeterNotice, NoticeBody
-from station.core.facts import Fact, SecurityFact, TxFact
+from station.core.facts import Fact, FirmwareStatusFact, LogStatusFact, SecurityFact, TxFact
 from station.core.types import IdToken, TokenInfo, TxPhase
 from station.ocpp.dialect import (
     BootAnswer,
@@ -33,6 +33,7 @@ from station.ocpp.v201 import (
     variables,
 )
 from station.ocpp.v201.fields import Handler
+from station.security.api import LeafKind
 
 HANDLERS: Mapping[str, Handler] = {
     **provisioning.HANDLERS,
@@ -81,6 +82,8 @@ class Dialect201:
                 return Rendered(transactions.event(fact, now, offline=offline), context)
             case SecurityFact():
                 return Rendered(security.event(fact, now), context)
+            case LogStatusFact() | FirmwareStatusFact():
+                return Rendered(None, context)
             case _:
                 assert_never(fact)
 
@@ -108,6 +111,12 @@ class Dialect201:
 
     def data_transfer_answer(self, payload: Payload) -> tuple[str, Any]:
         return str(payload.get("status", "Rejected")), payload.get("data")
+
+    def sign_certificate(self, csr_pem: str, kind: LeafKind) -> Frame:
+        return Frame("SignCertificate", {"csr": csr_pem, "certificateType": kind.value})
+
+    def sign_certificate_answer(self, payload: Payload) -> str:
+        return str(payload.get("status", "Rejected"))
 
     def handle(self, call: Call, services: Services) -> None:
         self.handlers[call.action](call, services)
