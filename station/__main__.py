@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from station import __version__
+from station.cli import csms, ctl, listen
 
 if TYPE_CHECKING:
     from station.config_fields import Text
@@ -84,6 +85,8 @@ def parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_config(commands)
     _add_store(commands)
+    ctl.add(commands)
+    csms.add(commands)
     return top
 
 
@@ -150,7 +153,8 @@ def _add_sim(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         type=_speed,
         default=argparse.SUPPRESS,
         metavar="N|max",
-        help="simulated seconds per second (default: 10, towards --csms 1); max only with the embedded CSMS",
+        help="simulated seconds per second (default: 10, with --stdio max, towards --csms 1); "
+        "max only with the embedded CSMS",
     )
     sim.add_argument("--token", type=_token, metavar="ID", help="the card that is swiped; your CSMS should know it")
     sim.add_argument(
@@ -165,6 +169,20 @@ def _add_sim(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     sim.add_argument("--no-demo", dest="demo", action="store_false", help="do not play the first session")
     sim.add_argument("--plain", action="store_true", help="lines instead of a screen, for logs and pipes")
     sim.add_argument("--duration", type=_duration, metavar="S", help="end after so many simulated seconds")
+    sim.add_argument(
+        "--stdio",
+        action="store_true",
+        help="no screen: a program drives it, JSON lines on standard input and output; at speed max runs repeat exactly",
+    )
+    sim.add_argument(
+        "--socket",
+        nargs="?",
+        const="",
+        metavar="PATH",
+        help="also listen there for `station ctl`; without PATH at the place where it looks",
+    )
+    sim.add_argument("--no-panel", dest="panel", action="store_false", help="no front panel in the browser, and no REST")
+    listen.add(sim, port=8180, what="the front panel")
     sim.set_defaults(handler=_sim)
 
 
@@ -172,8 +190,11 @@ def _sim(arguments: argparse.Namespace) -> int:
     from station.sim.terminal import SimOptions, run_sim
 
     # A foreign CSMS lives in real time, and so does the station by default: time stamps and energy then agree there.
-    usual = 10.0 if arguments.csms is None else 1.0
-    return run_sim(
+    usual = 1.0 if arguments.csms is not None else None if arguments.stdio else 10.0
+    run = run_sim
+    if arguments.stdio:
+        from station.sim.stdio import run_stdio as run
+    return run(
         SimOptions(
             version=arguments.ocpp,
             csms_url=arguments.csms,
@@ -187,8 +208,19 @@ def _sim(arguments: argparse.Namespace) -> int:
             demo=arguments.demo,
             plain=arguments.plain,
             duration_s=arguments.duration,
+            socket=_socket(arguments.socket),
+            panel=listen.options(arguments) if arguments.panel else None,
         )
     )
+
+
+def _socket(path: str | None) -> Path | None:
+    """Where --socket wants it; None when it was not given. Raises ConfigError."""
+    if path is None:
+        return None
+    from station.runtime.control_path import own_path
+
+    return own_path(path, os.environ)
 
 
 def _add_play(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -22,17 +22,24 @@ from station.core.components import standard_definitions
 from station.core.device_model import DeviceModel, VariableKey
 from station.core.events import ShutdownRequested
 from station.core.station import Station
-from station.core.types import EvseInfo, StopReason
+from station.core.types import EvseInfo, NetworkProfile, NetworkSetup, StopReason
 from station.core.view import StationView
 from station.ocpp.client import OcppClient
 from station.ocpp.client_settings import ClientSettings, LinkFactory
 from station.ocpp.dialect import DialectSettings, StationIdentity
+from station.ocpp.expert import Expert
 from station.ocpp.link import Link
 from station.ocpp.link_settings import LinkSettings
+from station.ocpp.trust import StoredTls
+from station.runtime.certificates import CertificateManager, CertificateSettings
+from station.runtime.filework import FileSettings, FileWork
 from station.runtime.gateway import Gateway, Scheduler
 from station.runtime.hands import BoardHost, StationHands
 from station.runtime.jobs import JobDone, JobProgress, Jobs
 from station.runtime.supervise import Notifier, Supervisor, Watchdog
+from station.runtime.updates import Installer, NoInstaller, Vouchers
+from station.security.api import CertificateUse, KeyAlgorithm
+from station.security.tls import TlsSettings
 from station.store.ops import PutRow, StorePort
 from station.store.sqlite import SqliteStore
 
@@ -44,7 +51,6 @@ DIALECTS: Mapping[str, str] = {
 }
 DRAIN_S = 2.0
 DRAIN_LOOK_S = 0.05
-SECURE = "wss:"
 # One for all stations of a process: it keeps nothing, but weighs 3 KB.
 SYSTEM_DICE = random.SystemRandom()
 
@@ -70,7 +76,13 @@ class EvseSetup:
 class StationSetup:
     """Everything that tells one station from another.
 
+    security_profile: of `url`, None: what its scheme and the password and certificate at hand make of it. secure_url: where the same
+    CSMS speaks TLS, when the port is another. networks: further network profiles, for slots 2 and up.
+    certificates: folder of the certificate store, made when it is first needed; None: this station keeps no certificates.
+    key_algorithm: of the keys that it makes for itself.
+    files: folder for logs and firmware on their way, None: files are not transferred.
     versions: OCPP versions to offer, best first. variables: device-model overrides ("TxCtrlr.EVConnectionTimeOut": "60").
+    boot_reason: told to the CSMS instead of the one that is found (BootReasonEnumType); for tests.
     """
 
     identity: str
@@ -93,9 +105,16 @@ class StationSetup:
     local_address: str | None = None
     open_timeout_s: float = 30.0
     pong_timeout_s: float = 20.0
+    security_profile: int | None = None
+    secure_url: str | None = field(default=None, repr=False)
+    networks: tuple[NetworkProfile, ...] = ()
+    certificates: Path | None = None
+    files: Path | None = None
+    key_algorithm: KeyAlgorithm = KeyAlgorithm.EC_P256
     variables: Mapping[str, str] = field(default_factory=dict)
     meter_poll_s: float = 5.0
     trust_clock: bool = True
+    boot_reason: str | None = None
 
 
 def host_boot_id() -> str:
@@ -114,7 +133,7 @@ class Surroundings:
     boards: name -> board, made anew (or handed over again) at every start. open_store: opens the database, counting the start.
     scheduler: time of core and physics; None is the running loop. wall: wall clock in seconds. seed: makes ids and jitter
     repeatable; None takes them from the system. host_boot: changes when the machine (not only this program) restarted.
-    speed: seconds of `scheduler` per second of the loop, now; 0 while it stands still.
+    speed: seconds of `scheduler` per second of the loop, now; 0 while it stands still. installer: of firmware.
     """
 
     boards: Callable[[], Mapping[str, Board]]
@@ -125,6 +144,7 @@ class Surroundings:
     seed: str | None = None
     host_boot: Callable[[], str] = host_boot_id
     speed: Callable[[], float] = lambda: 1.0
+    installer: Installer = field(default_factory=NoInstaller)
 
 
 def file_store(path: str | Path, wall: Callable[[], float]) -> Callable[[], StorePort]:
@@ -149,8 +169,10 @@ class StationApp:
         "_scheduler",
         "_supervisor",
         "boards",
+        "certificates",
         "client",
         "clock",
+        "files",
         "gateway",
         "hands",
         "hosts",
@@ -181,7 +203,9 @@ class StationApp:
             self._rows = self.store.rows()
             self.model = self._make_model()
             self.rebooting: asyncio.Future[str] = loop.create_future()
-            station = Station(self._infos(), self.model, self.new_id, meter_poll_s=setup.meter_poll_s)
+            station = Station(
+                self._infos(), self.model, self.new_id, meter_poll_s=setup.meter_poll_s, network=self._network()
+            )
             self.jobs = Jobs(self.store, self._job_reported)
             self.hosts = tuple(self._host(name, board) for name, board in self.boards.items())
             self.hands = StationHands(self.hosts, self._submit, self.jobs, self._reboot)
@@ -192,6 +216,8 @@ class StationApp:
             )
             undo.pop_all()
         live.connect(self.model, self.gateway.view, self.clock.now)
+        self.certificates = self._make_certificates()
+        self.files = self._make_files()
         self._supervisor = Supervisor()
         self._dead = False
         self._asked_reboot = False
@@ -214,7 +240,7 @@ class StationApp:
 
     def _make_model(self) -> DeviceModel:
         saved = {key: str(row["value"]) for key, row in self._rows.get("variable", {}).items() if "value" in row}
-        model = DeviceModel(standard_definitions(self._infos(), self.setup.variables), saved)
+        model = DeviceModel(standard_definitions(self._infos(), self._variables()), saved)
         for component, variable, value in (
             ("ChargingStation", "Model", self.setup.model),
             ("ChargingStation", "VendorName", self.setup.vendor),
@@ -224,17 +250,73 @@ class StationApp:
         ):
             if value and model.find(component, variable) is not None:
                 model.put(VariableKey(component, variable), value)
-        model.compute(VariableKey("SecurityCtrlr", "SecurityProfile"), lambda: str(self.security_profile))
         for key in model.ignored:
             log.warning("saved variable %s does not fit any more and is ignored", key)
         return model
 
     @property
     def security_profile(self) -> int:
-        """0 none, 1 password, 2 TLS (and password), 3 TLS with a certificate of our own (A00)."""
-        if not self.setup.url.lower().startswith(SECURE):
-            return 1 if self.setup.password or self.model.text("SecurityCtrlr", "BasicAuthPassword") else 0
-        return 3 if self.setup.cert_file else 2
+        """Of the connection that worked last, else of the one that is tried first (A00)."""
+        return self.gateway.view().network.security_profile
+
+    def _network(self) -> NetworkSetup:
+        setup = self.setup
+        profiles = dict(enumerate((_first_profile(setup), *setup.networks), start=1))
+        return NetworkSetup(
+            profiles=profiles,
+            versions=setup.versions,
+            ca_file=setup.ca_file is not None,
+            certificate=setup.cert_file is not None,
+            password=setup.password is not None,
+            secure_url=setup.secure_url,
+        )
+
+    def _variables(self) -> Mapping[str, str]:
+        """Defaults of the device model. Slots that the file fills are tried in its order, unless it says otherwise."""
+        order = "OCPPCommCtrlr.NetworkConfigurationPriority"
+        if not self.setup.networks or order in self.setup.variables:
+            return self.setup.variables
+        slots = ",".join(str(slot) for slot in range(1, len(self.setup.networks) + 2))
+        return {order: slots, **self.setup.variables}
+
+    def _make_certificates(self) -> CertificateManager | None:
+        folder = self.setup.certificates
+        if folder is None:
+            return None
+        settings = CertificateSettings(folder, self.setup.serial or self.setup.identity, self.setup.key_algorithm)
+        manager = CertificateManager(settings, self.gateway, self.jobs, self._scheduler, self.client)
+        self.client.services.certificates = manager
+        manager.on_station_certificate_changed = self.client.certificates_changed
+        files = TlsSettings(
+            self.setup.ca_file,
+            cert_file=self.setup.cert_file,
+            key_file=self.setup.key_file,
+            verify_hostname=self.setup.verify_hostname,
+        )
+        system = self.setup.ca_file is None and self.setup.url.lower().startswith("wss:")
+        self.client.connecting.tls = StoredTls(manager, files, self.clock.now, system_roots=system)
+        entries = VariableKey("SecurityCtrlr", "CertificateEntries")
+        self.model.compute(entries, lambda: str(manager.standing.credentials.entries))
+        return manager
+
+    def _make_files(self) -> FileWork | None:
+        if self.setup.files is None:
+            return None
+        settings = FileSettings(self.setup.files, self._around.installer, self.setup.ca_file)
+        about, state, now = (lambda: self.setup), self.view, self.clock.now
+        files = FileWork(
+            settings, self.model, now, self.jobs, self._rows, about=about, state=state, roots=self._vouchers
+        )
+        self.client.on_frame(files.archive.frame)
+        self.gateway.listen(files.archive.security_log.heard)
+        self.client.services.firmware = files.trust
+        return files
+
+    async def _vouchers(self, use: CertificateUse) -> Vouchers:
+        """Installed roots of one use, and revocation lists."""
+        if self.certificates is None or not self.certificates.in_use:
+            return (), ()
+        return await self.certificates.ask(lambda store, _wall: (store.roots(use), store.crls()))
 
     def _unit(self, setup: EvseSetup) -> EvseUnit:
         board = self.boards[setup.board]
@@ -275,6 +357,7 @@ class StationApp:
                     meter_type=setup.meter_type,
                 ),
                 evses=tuple(evse.evse for evse in setup.evses),
+                security_profile=lambda: self.security_profile,
             ),
             speed=self._around.speed,
         )
@@ -284,6 +367,7 @@ class StationApp:
     async def start(self) -> None:
         """Take over what was saved, open the boards, connect."""
         cause, reason = self._why_started()
+        reason = self.setup.boot_reason or reason
         self.store.commit(
             [
                 PutRow("station", "boot", None),
@@ -293,6 +377,10 @@ class StationApp:
             self._noted,
         )
         self.gateway.start(self._rows, cause)
+        if self.certificates is not None:
+            self.certificates.start()
+        if self.files is not None:
+            await self.files.start(self._rows)
         self.jobs.restore(self._rows.get("job", {}))
         for host, name in zip(self.hosts, self.boards, strict=True):
             self._supervisor.watch(f"board {name}", host.run)
@@ -322,6 +410,11 @@ class StationApp:
     def view(self) -> StationView:
         return self.gateway.view()
 
+    @property
+    def expert(self) -> Expert:
+        """What a technician may do past the station's own logic."""
+        return Expert(self.client)
+
     def _submit(self, event: Any) -> None:
         if not self._dead:
             self.gateway.submit(event)
@@ -334,6 +427,7 @@ class StationApp:
 
     def _job_reported(self, report: JobProgress | JobDone) -> None:
         log.info("job %s: %s", report.job, report)
+        self._submit(report)
 
     async def stop(self) -> None:
         """Forbid power, save, say good-bye. Running transactions stay saved and are closed at the next start."""
@@ -343,6 +437,8 @@ class StationApp:
             self._submit(ShutdownRequested())
         self.gateway.close()
         await self.client.stop()
+        if self.certificates is not None:
+            await self.certificates.close()
         await self._shut_down()
         await self.gateway.settled()
         self.store.close()
@@ -365,16 +461,33 @@ class StationApp:
         await self._supervisor.close()
         await self.hands.close()
         await self.jobs.close()
+        if self.files is not None:
+            await self.files.close()
 
     async def kill(self) -> None:
         """A power cut: nothing is said or saved any more. Only what was committed before counts."""
         self._dead = True
         self.gateway.close()
         await self.client.kill()
+        if self.certificates is not None:
+            await self.certificates.close()
         await self._supervisor.close()
         await self.hands.close()
         self.store.close()
         await self.jobs.close()
+        if self.files is not None:
+            await self.files.close()
+
+
+def _first_profile(setup: StationSetup) -> NetworkProfile:
+    """Slot 1. A file that names neither a password nor a certificate for wss:// is taken at its word."""
+    secure = setup.url.lower().startswith("wss:")
+    told = setup.security_profile
+    proof = setup.cert_file is not None or setup.password is not None
+    if told is None:
+        told = (3 if setup.cert_file else 2) if secure else int(setup.password is not None)
+        return NetworkProfile(setup.url, told, extra={} if proof or not secure else {"anonymous": True})
+    return NetworkProfile(setup.url, told)
 
 
 def _info(setup: EvseSetup, unit: EvseUnit) -> EvseInfo:

@@ -20,13 +20,17 @@ from station.config_read import Found, find_boards, find_list, find_table, find_
 from station.config_secret import SOURCES, read_secret
 from station.config_toml import Key, Report, read_toml
 from station.errors import ConfigError
+from station.security.api import KeyAlgorithm
 
 __all__ = [
     "BoardSettings",
     "ClockSettings",
+    "ControlSettings",
     "CsmsSettings",
     "EvseSettings",
     "LogSettings",
+    "NetworkSettings",
+    "SecuritySettings",
     "Settings",
     "StationSettings",
     "StoreSettings",
@@ -37,7 +41,7 @@ __all__ = [
 VERSIONS = ("2.0.1", "1.6")
 T = TypeVar("T")
 FILE = Text(4096, what="a file name")
-SECTIONS = ("station", "csms", "store", "board", "evse", "variables", "log", "clock")
+SECTIONS = ("station", "csms", "network", "store", "board", "evse", "variables", "log", "clock", "security", "control")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,19 @@ class CsmsSettings:
     )
     versions: tuple[str, ...] = setting(
         WordList(VERSIONS), "OCPP versions to offer, the preferred one first.", default=VERSIONS
+    )
+    security_profile: int | None = setting(
+        Integer(0, 3),
+        "OCPP security profile: 0 none, 1 password, 2 TLS and password, 3 TLS with a certificate of the station. Without it, what `url`, "
+        "password and `cert_file` make of it.",
+        default=None,
+        example=1,
+    )
+    secure_url: str | None = setting(
+        Text(512, what="an address that begins with wss://"),
+        "Where the same CSMS speaks TLS, for an OCPP 1.6 CSMS that raises SecurityProfile; without it, host, port and path of `url`.",
+        default=None,
+        example="wss://csms.example.com/ocpp",
     )
     password: str | None = setting(
         Text(40),
@@ -122,8 +139,10 @@ class CsmsSettings:
     )
 
     @property
-    def security_profile(self) -> int:
-        """OCPP security profile that follows: 0 none, 1 password, 2 TLS and password, 3 TLS with own certificate."""
+    def profile(self) -> int:
+        """The security profile, given or following from the rest."""
+        if self.security_profile is not None:
+            return self.security_profile
         if not self.url.lower().startswith("wss:"):
             return 1 if self.has_password else 0
         return 3 if self.cert_file else 2
@@ -138,6 +157,29 @@ class CsmsSettings:
             if (value := getattr(self, source)) is not None:
                 return read_secret(source, value, environ)
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSettings:
+    """A further way to a CSMS: [csms] is network profile 1, these tables are 2, 3 and 4 in their order, tried in turn.
+
+    Password, roots and certificate are those of [csms] and of the certificate store.
+    """
+
+    url: str = setting(
+        Text(512, what="an address that begins with ws:// or wss://"),
+        "Address of the CSMS without the station's id.",
+        example="wss://csms2.example.com/ocpp",
+    )
+    security_profile: int = setting(
+        Integer(0, 3), "OCPP security profile; a lower one than has worked is never used.", example=2
+    )
+    version: str | None = setting(
+        Text(choices=VERSIONS), "The OCPP version to offer there; without it those of [csms].", default=None, example="1.6"
+    )
+    message_timeout_s: int = setting(
+        Integer(0, 3600), "Seconds to wait for an answer; 0: as MessageTimeout says.", default=0
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +254,37 @@ class ClockSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SecuritySettings:
+    """Certificates that the CSMS installs, and keys that the station makes for itself. certs/README.md describes the folder."""
+
+    directory: str | None = setting(
+        FILE,
+        "Folder of the certificate store, for its owner only, made when it is first needed; without it, `certificates` beside the "
+        "database.",
+        default=None,
+        example="/var/lib/pilotwire/certificates",
+    )
+    key_algorithm: str = setting(
+        Text(choices=tuple(algorithm.value for algorithm in KeyAlgorithm)),
+        "Kind of the keys that the station makes; RSA takes a small computer up to a minute.",
+        default=KeyAlgorithm.EC_P256.value,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSettings:
+    """How the station is controlled from its own machine: `station ctl`, and whatever speaks JSON lines."""
+
+    socket: str | None = setting(
+        FILE,
+        "Unix socket to listen at, for its owner and root only; without it there is none. Its directory must be there: in a "
+        "systemd unit by RuntimeDirectory=pilotwire.",
+        default=None,
+        example="/run/pilotwire/control.sock",
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """A valid configuration, shared by every station in the process.
 
@@ -223,9 +296,12 @@ class Settings:
     csms: CsmsSettings
     boards: tuple[BoardSettings, ...]
     evses: tuple[EvseSettings, ...] = ()
+    networks: tuple[NetworkSettings, ...] = ()
     store: StoreSettings = StoreSettings()
     log: LogSettings = LogSettings()
     clock: ClockSettings = ClockSettings()
+    security: SecuritySettings = SecuritySettings()
+    control: ControlSettings = ControlSettings()
     variables: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     warnings: tuple[str, ...] = ()
 
@@ -277,9 +353,12 @@ def parse(
         store=_resolved(store, ("path",), base),
         log=find_table(LogSettings, data, ("log",), report),
         clock=find_table(ClockSettings, data, ("clock",), report),
+        security=_resolved(find_table(SecuritySettings, data, ("security",), report), ("directory",), base),
+        control=_resolved(find_table(ControlSettings, data, ("control",), report), ("socket",), base),
         boards=find_boards(BoardSettings, data, report),
         evses=find_list(EvseSettings, data, "evse", report),
         variables=find_variables(data, report),
+        networks=find_list(NetworkSettings, data, "network", report),
     )
     if data.get("board") == []:
         report.problem(("board",), "there is no board", "write at least one [[board]] with driver and evses")
@@ -294,9 +373,12 @@ def parse(
         csms=read.csms.build(),
         boards=tuple(board.build() for board in read.boards),
         evses=tuple(evse.build() for evse in read.evses),
+        networks=tuple(network.build() for network in read.networks),
         store=read.store.build(),
         log=read.log.build(),
         clock=read.clock.build(),
+        security=read.security.build(),
+        control=read.control.build(),
         variables=read.variables,
         warnings=tuple(report.warnings),
     )

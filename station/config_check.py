@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from hal.errors import HalError
+from station.config_network import check_networks
 from station.config_read import Found, got
 from station.config_secret import SOURCES, read_secret
 from station.config_toml import Key, Report, render
@@ -26,9 +27,12 @@ if TYPE_CHECKING:
     from station.config import (
         BoardSettings,
         ClockSettings,
+        ControlSettings,
         CsmsSettings,
         EvseSettings,
         LogSettings,
+        NetworkSettings,
+        SecuritySettings,
         StationSettings,
         StoreSettings,
     )
@@ -52,9 +56,12 @@ class Sections:
     store: Found[StoreSettings]
     log: Found[LogSettings]
     clock: Found[ClockSettings]
+    security: Found[SecuritySettings]
+    control: Found[ControlSettings]
     boards: Sequence[Found[BoardSettings]]
     evses: Sequence[Found[EvseSettings]]
     variables: Mapping[str, str]
+    networks: Sequence[Found[NetworkSettings]] = ()
 
 
 def check_all(
@@ -67,6 +74,7 @@ def check_all(
 ) -> None:
     """Check what was read, file names absolute."""
     _check_csms(read.csms, report, environ)
+    check_networks(read.csms, read.networks, report)
     _check_identity(read.station, read.csms, report)
     _check_numbers(read.boards, report)
     wrong = _check_drivers(read.boards, report, driver_check) if driver_check is not None else set()

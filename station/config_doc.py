@@ -21,11 +21,14 @@ __all__ = ["document", "example"]
 TABLES: tuple[tuple[str, type], ...] = (
     ("[station]", config.StationSettings),
     ("[csms]", config.CsmsSettings),
+    ("[[network]]", config.NetworkSettings),
     ("[store]", config.StoreSettings),
     ("[[board]]", config.BoardSettings),
     ("[[evse]]", config.EvseSettings),
     ("[log]", config.LogSettings),
     ("[clock]", config.ClockSettings),
+    ("[security]", config.SecuritySettings),
+    ("[control]", config.ControlSettings),
 )
 VARIABLES = (
     "Defaults of the device model, by component and variable as OCPP 2.x names them. What the CSMS sets later wins. "
@@ -68,7 +71,7 @@ def example() -> str:
 def _example_table(header: str, cls: type) -> Iterator[str]:
     shown = [field for field in fields(cls) if "kind" in field.metadata]
     # A table in double brackets that has to be there is there once; one that need not is a comment as a whole.
-    optional = cls is config.EvseSettings
+    optional = cls in (config.EvseSettings, config.NetworkSettings)
     yield from _comment(inspect.getdoc(cls) or "")
     yield f"# {header}" if optional else header
     for field in shown:

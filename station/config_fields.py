@@ -43,6 +43,9 @@ class Kind(Protocol):
     def read(self, value: object) -> object:
         """The value as the program wants it. Raises WrongValueError."""
 
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema of what `read` takes; it may let pass what only `read` can refuse."""
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -72,6 +75,12 @@ class Text:
             raise WrongValueError(self.words)
         return value
 
+    def schema(self) -> dict[str, Any]:
+        if self.choices:
+            return {"type": "string", "enum": list(self.choices)}
+        found: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": self.longest}
+        return {**found, "pattern": f"^(?:{self.pattern})$"} if self.pattern else found
+
 
 # identifierString of 2.0.1 part 4, and what SteVe allows.
 IDENTITY = Text(48, r"[A-Za-z0-9*\-_=:+|@.#]+", "1 to 48 letters, digits and * - _ = : + | @ . #")
@@ -98,6 +107,9 @@ class Number:
             raise WrongValueError(self.words)
         return float(value)
 
+    def schema(self) -> dict[str, Any]:
+        return {"type": "number", "minimum": self.low, "maximum": self.high}
+
 
 @dataclass(frozen=True, slots=True)
 class Integer:
@@ -120,6 +132,11 @@ class Integer:
             raise WrongValueError(self.words)
         return value
 
+    def schema(self) -> dict[str, Any]:
+        if self.choices:
+            return {"type": "integer", "enum": list(self.choices)}
+        return {"type": "integer", "minimum": self.low, "maximum": self.high}
+
 
 @dataclass(frozen=True, slots=True)
 class Flag:
@@ -133,6 +150,9 @@ class Flag:
         if not isinstance(value, bool):
             raise WrongValueError(self.words, "write true or false without quotes")
         return value
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "boolean"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +174,10 @@ class WordList:
             raise WrongValueError(self.words, "name each only once")
         return tuple(value)
 
+    def schema(self) -> dict[str, Any]:
+        items = {"type": "string", "enum": list(self.choices)}
+        return {"type": "array", "items": items, "minItems": 1, "uniqueItems": True}
+
 
 @dataclass(frozen=True, slots=True)
 class IntegerList:
@@ -173,6 +197,10 @@ class IntegerList:
         if len(set(numbers)) < len(numbers):
             raise WrongValueError(self.words, "name each only once")
         return numbers
+
+    def schema(self) -> dict[str, Any]:
+        items = Integer(self.low, self.high).schema()
+        return {"type": "array", "items": items, "minItems": 1, "uniqueItems": True}
 
 
 def setting(kind: Kind, doc: str, *, default: Any = MISSING, example: object = None, secret: bool = False) -> Any:

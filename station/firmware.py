@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hal.api import Board, OnHostLoss
 from hal.registry import claims, create_board, names
@@ -15,8 +18,15 @@ from station import __version__
 from station.app import EvseSetup, StationApp, StationSetup, Surroundings, file_store
 from station.clock import Clock
 from station.config import BoardSettings, Settings, load
+from station.core.types import NetworkProfile
+from station.errors import StationError
+from station.firmware_host import FirmwareHost
 from station.runtime.supervise import Notifier
+from station.security.api import KeyAlgorithm
 from station.store.private import readable_by_others
+
+if TYPE_CHECKING:
+    from station.runtime.control_socket import ControlSocket
 
 log = logging.getLogger("station")
 
@@ -87,9 +97,24 @@ def setup_of(settings: Settings) -> StationSetup:
         local_address=csms.local_address,
         open_timeout_s=csms.open_timeout_s,
         pong_timeout_s=csms.pong_timeout_s,
+        security_profile=csms.security_profile,
+        secure_url=csms.secure_url,
+        networks=tuple(
+            NetworkProfile(one.url, one.security_profile, one.version or "", one.message_timeout_s)
+            for one in settings.networks
+        ),
         variables=settings.variables,
         trust_clock=settings.clock.trust_system,
+        certificates=certificates_of(settings),
+        key_algorithm=KeyAlgorithm(settings.security.key_algorithm),
+        files=Path(settings.store.path).parent / "files",
     )
+
+
+def certificates_of(settings: Settings) -> Path:
+    """Folder of the certificate store: where the file says, or beside the database."""
+    configured = settings.security.directory
+    return Path(configured) if configured is not None else Path(settings.store.path).parent / "certificates"
 
 
 def boards_of(settings: Settings) -> Mapping[str, Board]:
@@ -114,21 +139,48 @@ async def _run(settings: Settings) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     notifier = Notifier(os.environ, os.getpid())
+    host = FirmwareHost(setup, notifier, lambda: StationApp(setup, replace(around, link=host.link), notifier=notifier))
     stopping = loop.create_task(stop.wait())
+    control = _control(host, settings.control.socket)
     try:
-        while not stop.is_set():
-            app = StationApp(setup, around, notifier=notifier)
-            await app.start()
-            log.info("station %s runs, boot %d, database %s", setup.identity, app.store.boot, settings.store.path)
-            notifier.ready()
-            waiting: set[asyncio.Future[object]] = {stopping, app.rebooting}  # type: ignore[arg-type]  # Future is invariant
+        await host.start()
+        log.info("database %s", settings.store.path)
+        async with _served(control):
+            waiting: set[asyncio.Future[object]] = {stopping, host.failed}  # type: ignore[arg-type]  # Future is invariant
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            if stop.is_set():
-                notifier.stopping()
-            await app.stop()
+        if stop.is_set():
+            notifier.stopping()
+        else:
+            host.failed.result()
     finally:
+        await host.close()
         stopping.cancel()
         notifier.close()
+
+
+def _control(host: FirmwareHost, path: str | None) -> ControlSocket | None:
+    """The control socket, not yet listening; it hears what happens from the first start on."""
+    if path is None:
+        return None
+    from station.runtime.control import Controller
+    from station.runtime.control_socket import ControlSocket
+
+    return ControlSocket(Controller(host), path)
+
+
+@contextlib.asynccontextmanager
+async def _served(control: ControlSocket | None) -> AsyncIterator[None]:
+    """While open, `station ctl` is answered. A station that cannot be controlled charges all the same."""
+    if control is not None:
+        try:
+            await control.start()
+        except StationError as error:
+            log.error("there is no control: %s", error)
+    try:
+        yield
+    finally:
+        if control is not None:
+            await control.close()
 
 
 def check(settings: Settings) -> list[str]:
@@ -144,6 +196,12 @@ def check(settings: Settings) -> list[str]:
         warnings.append(
             f"store.path: others than its owner may read {database}, and it holds card numbers and passwords. "
             f"Remedy: chmod 600 {database}, or start the station, which does that."
+        )
+    socket = settings.control.socket
+    if socket is not None and not os.access(Path(socket).parent, os.W_OK):
+        warnings.append(
+            f"control.socket: {Path(socket).parent} does not exist, or this user may not write there; there will be no control. "
+            "Remedy: create it for the user that runs the station (systemd: RuntimeDirectory=pilotwire)."
         )
     for index, board in boards_of(settings).items():
         where = f"board[{int(index) + 1}] ({board.name})"

@@ -6,6 +6,7 @@ Nothing that is logged holds a secret: passwords and PINs never reach a logger (
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Mapping
 
@@ -19,6 +20,18 @@ _PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERRO
 def one_line(text: str) -> str:
     """Text without control characters: what a CSMS sends can neither forge a line of the log nor command a terminal."""
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+MASK = "***"
+_USER = re.compile(r"(?<=://)[^/?#\s\"'@]*@")
+_QUERY = re.compile(r"(?<=[?&])([^=&#\s\"']+)=[^&#\s\"']*")
+
+
+def masked_addresses(text: str) -> str:
+    """The text with addresses (URLs) that let nobody in: without user and password, and without the values of their queries."""
+    if "://" not in text:
+        return text
+    return _QUERY.sub(rf"\1={MASK}", _USER.sub(f"{MASK}@", text))
 
 
 class TextFormatter(logging.Formatter):

@@ -58,7 +58,7 @@ def test_the_least_file_takes_defaults(tmp_path: Path) -> None:
     loaded = good(GOOD, tmp_path)
     assert loaded.station.id == "CS001"
     assert loaded.csms.versions == ("2.0.1", "1.6")
-    assert loaded.csms.security_profile == 2
+    assert loaded.csms.profile == 2
     assert loaded.evse_numbers == (1, 2)
     assert loaded.evse(2).max_a is None
     assert loaded.log.level == "INFO"
@@ -113,7 +113,7 @@ max_a = 16
 phases = 1
 """
     loaded = good(text, tmp_path)
-    assert loaded.csms.security_profile == 3
+    assert loaded.csms.profile == 3
     assert loaded.csms.ca_file == str(tmp_path / "root.pem")
     assert loaded.store.path == str(tmp_path / "data/station.db")
     assert loaded.csms.open_timeout_s == 5.0
@@ -146,7 +146,7 @@ def test_settings_are_frozen_and_slotted() -> None:
 )
 def test_the_security_profile_follows(url: str, extra: str, profile: int, tmp_path: Path) -> None:
     loaded = good(GOOD.replace('url = "wss://csms.example.com/ocpp"', f'url = "{url}"\n{extra}'), tmp_path)
-    assert loaded.csms.security_profile == profile
+    assert loaded.csms.profile == profile
     assert loaded.warnings == ()
 
 

@@ -103,3 +103,17 @@ def test_level_and_chatty_libraries(written: Callable[..., io.StringIO]) -> None
     stream = written("ERROR")
     logging.getLogger("websockets.client").warning("not even this")
     assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("ftp://user:secret@host/logs", "ftp://***@host/logs"),
+        ('{"remoteLocation":"https://u:p%40@h:1/x?sig=abc&n=1"}', '{"remoteLocation":"https://***@h:1/x?sig=***&n=***"}'),
+        ("http://host/a and sftp://me@b/", "http://host/a and sftp://***@b/"),
+        ("nobody@example.com, 1 = 1?", "nobody@example.com, 1 = 1?"),
+        ("ws://host:80/ocpp/CS@1", "ws://host:80/ocpp/CS@1"),
+    ],
+)
+def test_addresses_let_nobody_in(text: str, shown: str) -> None:
+    assert masked_addresses(text) == shown

@@ -42,7 +42,8 @@ class Socket(Protocol):
 class Car:
     """One car. It keeps its battery when it is unplugged and may be plugged in anywhere else.
 
-    drawn_wh: alternating-current energy taken since it was made; battery gain = drawn_wh * efficiency.
+    drawn_wh: alternating-current energy taken since it was made; battery gain = drawn_wh * efficiency + put_in_wh, the
+    part that `set_soc` has put into the battery by magic.
     """
 
     def __init__(self, settings: CarSettings | None = None) -> None:
@@ -52,11 +53,17 @@ class Car:
         capacity = self.settings.capacity_wh
         self.battery = Battery(capacity, capacity * self.settings.soc_percent / 100.0, curve)
         self.drawn_wh = 0.0
+        self.put_in_wh = 0.0
+        self.ventilation = self.settings.ventilation
         self.diode_shorted = False
         self.paused = False
         self.asleep = False
         self.s2_closed = False
         self._target_wh = capacity * self.settings.target_percent / 100.0
+        self._demand_a = math.inf
+        self._demand_w = math.inf
+        self._forced: bool | None = None
+        self._sedated = False
         self._socket: Socket | None = None
         self._signal = PilotSignal.OFF
         self._offered_a = 0.0
@@ -96,7 +103,7 @@ class Car:
         """What the car puts on the pilot."""
         if not self.s2_closed:
             return pilot.OHM_B
-        return pilot.OHM_D if self.settings.ventilation else pilot.OHM_C
+        return pilot.OHM_D if self.ventilation else pilot.OHM_C
 
     def power_w(self) -> float:
         """Alternating-current power that it draws now."""
@@ -122,7 +129,7 @@ class Car:
 
     def wake(self) -> None:
         """It answers to the pilot again."""
-        self.asleep = False
+        self.asleep = self._sedated = False
         if self._socket is not None:
             self._idle_since = self._socket.grid.world.now()
         self._review()
@@ -134,6 +141,51 @@ class Car:
         self.advance()
         self._target_wh = self.battery.capacity_wh * percent / 100.0
         self._resettle()
+        self._review()
+
+    def sleep(self) -> None:
+        """It leaves state C and answers to no offer until `wake`, pilot state F or the next plugging in."""
+        self.asleep = self._sedated = True
+        self._review()
+        if self.s2_closed and self._forced is None:
+            self._open_s2()
+
+    def demand(self, max_a: float | None = None, max_w: float | None = None) -> None:
+        """Draw at most so much from now on, per phase and in all; None leaves a limit as it is, infinity lifts it."""
+        self.advance()
+        self._demand_a = self._demand_a if max_a is None else max_a
+        self._demand_w = self._demand_w if max_w is None else max_w
+        if self._limit_a > 0.0:
+            self._limit_a = self._wished_a()
+        self._resettle()
+        self._review()
+
+    def set_soc(self, percent: float) -> None:
+        """The battery is this full now. Raises ConfigError outside 0..100."""
+        if not 0.0 <= percent <= 100.0:
+            raise ConfigError(f"car.soc_percent: must be 0 to 100, is {percent:g}")
+        self.advance()
+        energy_wh = self.battery.capacity_wh * percent / 100.0
+        self.put_in_wh += energy_wh - self.battery.energy_wh
+        self.battery.energy_wh = energy_wh
+        self._resettle()
+        self._review()
+
+    def ventilate(self, needed: bool) -> None:
+        """It needs ventilation to charge, or no longer: D instead of C."""
+        self.ventilation = needed
+        if self._socket is not None:
+            self._socket.car_changed()
+
+    def force(self, closed: bool | None) -> None:
+        """Hold S2 closed or open, whatever the car wants and is offered; None: as the car wants. Only while plugged."""
+        if self._socket is None:
+            return
+        self._forced = closed
+        self._s2.cancel()
+        self._stop.cancel()
+        if closed is not None and closed is not self.s2_closed:
+            (self._close_s2 if closed else self._open_s2)()
         self._review()
 
     def short_diode(self, shorted: bool = True) -> None:
@@ -153,7 +205,8 @@ class Car:
         self._cable_a = cable_a
         self._make_timers(world)
         self._at = self._idle_since = world.now()
-        self.asleep = False
+        self.asleep = self._sedated = False
+        self._forced = None
         socket.grid.connect(self)
         if self.settings.departure_after_s is not None:
             self._leave.start(self.settings.departure_after_s, self._depart)
@@ -184,10 +237,10 @@ class Car:
         now = self._socket.grid.world.now()
         offered = pilot.offered_a(duty) if signal is PilotSignal.PWM else 0.0
         if signal is PilotSignal.FAULT:
-            self.asleep, self._idle_since = False, now
+            self.asleep, self._sedated, self._idle_since = False, False, now
         elif signal is PilotSignal.PWM and self._signal is not PilotSignal.PWM:
             patience = self.settings.sleeps_after_s
-            self.asleep = patience is not None and now - self._idle_since >= patience
+            self.asleep = self._sedated or (patience is not None and now - self._idle_since >= patience)
         elif signal is PilotSignal.OFF and self._signal is PilotSignal.PWM:
             self._idle_since = now
         self._signal, self._offered_a = signal, offered
@@ -207,6 +260,10 @@ class Car:
 
     def _review(self) -> None:
         if self._socket is None:
+            return
+        if self._forced is not None:
+            if self._forced:
+                self._follow_offer()
             return
         if self._offered_a >= self.settings.min_a and self.wants_energy and not self.asleep:
             self._stop.cancel()
@@ -249,7 +306,7 @@ class Car:
             self._follow.start(delay, lambda: self._draw(self._wished_a()))
 
     def _wished_a(self) -> float:
-        return min(self._offered_a, self.settings.max_a, self._cable_a)
+        return min(self._offered_a, self.settings.max_a, self._cable_a, self._demand_a)
 
     def _draw(self, limit_a: float) -> None:
         self._limit_a = limit_a
@@ -297,7 +354,8 @@ class Car:
         if self._limit_a > 0.0 and self._active:
             total_v = sum(open_v[phase] for phase in self._active)
             volts = total_v - len(self._active) * source_ohm * self._limit_a
-            self._cap_w = self.settings.power_factor * self._limit_a * volts * self.settings.efficiency
+            drawn_w = min(self.settings.power_factor * self._limit_a * volts, self._demand_w)
+            self._cap_w = drawn_w * self.settings.efficiency
         return self._currents()
 
     def arm(self) -> None:

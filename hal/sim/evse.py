@@ -92,6 +92,7 @@ class SimEvse:
         self._permitted = False
         self._phases = settings.phases
         self._pilot_shorted = False
+        self._held: PilotState | None = None
         self._diode_fault = False
         self._x1 = Timer(grid.world)
         self.contactor = Contactor(grid.world, self._contacts_moved, self._contacts_stuck)
@@ -103,6 +104,7 @@ class SimEvse:
             phases=settings.phases,
             initial_wh=settings.initial_wh,
             error_percent=settings.meter_error_percent,
+            now=grid.world.now,
         )
 
     def unit(self) -> EvseUnit:
@@ -223,6 +225,7 @@ class SimEvse:
             raise DeviceError(f"EVSE {self.number}: the plug is locked")
         if self.car is not None:
             car, self.car = self.car, None
+            self._held = None
             car.detach()
         self._pilot_moved()
         if not keep_cable and not self.settings.fixed_cable:
@@ -234,6 +237,18 @@ class SimEvse:
     def short_pilot(self, shorted: bool) -> None:
         """A short circuit between pilot and earth comes or goes."""
         self._pilot_shorted = shorted
+        self._pilot_moved()
+
+    def hold_pilot(self, state: PilotState | None) -> None:
+        """The pilot reads this, whatever the car does; the car's S2 follows. None, or unplugging: what the car does again.
+
+        A is an open wire, E a short circuit, F a dead pilot generator.
+        """
+        self._held = state
+        if self.car is not None:
+            if state is PilotState.D or state is PilotState.C:
+                self.car.ventilation = state is PilotState.D
+            self.car.force(None if state is None else state in {PilotState.C, PilotState.D})
         self._pilot_moved()
 
     def weld(self, welded: bool) -> None:
@@ -274,6 +289,7 @@ class SimEvse:
 
     def power_down(self) -> None:
         """The supply is gone: contacts fall open, the pilot is dead, nobody answers."""
+        self.meter.settle()
         self.powered = False
         self._permitted = False
         self._signal, self._duty = PilotSignal.OFF, 100.0
@@ -350,7 +366,7 @@ class SimEvse:
         if self._pilot_shorted:
             ohm = 0.0
         shorted_diode = self.car is not None and self.car.diode_shorted
-        state = pilot.state_of(self._signal, ohm, shorted_diode)
+        state = pilot.state_of(self._signal, ohm, shorted_diode) if self._held is None else self._held
         changed, self.state = state is not self.state, state
         if pilot.diode_missing(self._signal, ohm, shorted_diode):
             self._diode_fault = True

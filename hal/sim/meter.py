@@ -27,6 +27,7 @@ class SimMeter:
     """flow: tells what passes now, after bringing the register up to date. phases: 1 or 3 values in a reading.
 
     error_percent: its accuracy class, as a fixed gain error within it and noise on momentary values; 0 is exact.
+    now: monotonic seconds, for what it only pretends to count.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class SimMeter:
         phases: int = 3,
         initial_wh: float = 0.0,
         error_percent: float = 0.0,
+        now: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._flow = flow
         self._powered = powered
@@ -48,16 +50,33 @@ class SimMeter:
         self._register_wh = initial_wh
         self._frozen: MeterReading | None = None
         self._failure: str | None = None
+        self._now = now
+        self._pretended_w: float | None = None
+        self._counted_to = 0.0
 
     @property
     def register_wh(self) -> float:
         """The import register now, readable by its maker's tool even when the meter fails."""
-        self._flow()
+        self.settle()
         return self._register_wh
+
+    def settle(self) -> None:
+        """Count everything up to now."""
+        self._flow()
+        self._pretend()
 
     def count(self, energy_wh: float) -> None:
         """So much energy has passed."""
-        self._register_wh += energy_wh * self._gain
+        if self._pretended_w is None:
+            self._register_wh += energy_wh * self._gain
+
+    def _pretend(self) -> None:
+        """Count what would have passed since it was looked at last. A meter without power counts nothing."""
+        if self._pretended_w is not None:
+            now = self._now()
+            if self._powered():
+                self._register_wh += self._pretended_w * max(0.0, now - self._counted_to) / 3600.0
+            self._counted_to = now
 
     async def read(self) -> MeterReading:
         """Read everything now. Raises BusError without power, DeviceError while it fails."""
@@ -69,6 +88,9 @@ class SimMeter:
 
     def _reading(self) -> MeterReading:
         flow = self._flow()
+        self._pretend()
+        if self._pretended_w is not None:
+            flow = _with_power(flow, self._pretended_w, self._phases)
         shown = self._phases
         powers = self._shown(flow.power_w[:shown])
         return MeterReading(
@@ -105,6 +127,24 @@ class SimMeter:
         self._failure = None
         self._frozen = None
 
+    def thaw(self) -> None:
+        """It shows what it counts again, after `freeze`."""
+        self._frozen = None
+
+    def answer(self) -> None:
+        """It can be read again, after `fail`."""
+        self._failure = None
+
+    def set_register(self, energy_wh: float) -> None:
+        """The import register shows this from now on, and counts on from there."""
+        self._register_wh += energy_wh - self.register_wh
+
+    def pretend(self, power_w: float | None) -> None:
+        """Show and count this power instead of what flows; None: what flows again."""
+        self.settle()
+        self._pretended_w = power_w
+        self._counted_to = self._now()
+
     def state(self) -> dict[str, float]:
         """What it keeps over a power cut, as plain numbers."""
         return {"energy_import_wh": self.register_wh}
@@ -116,3 +156,13 @@ class SimMeter:
             raise ConfigError(f"meter state.energy_import_wh: must be a number, is {value!r}")
         self._flow()
         self._register_wh = float(value)
+
+
+def _with_power(flow: Flow, power_w: float, phases: int) -> Flow:
+    """The same with another power, shared by the phases that have voltage."""
+    live = [phase for phase in range(phases) if flow.voltage_v[phase] > 0.0]
+    power, current = [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]
+    for phase in live:
+        power[phase] = power_w / len(live)
+        current[phase] = power[phase] / flow.voltage_v[phase]
+    return flow._replace(power_w=(power[0], power[1], power[2]), current_a=(current[0], current[1], current[2]))

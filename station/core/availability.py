@@ -13,10 +13,12 @@ STATION_ROW = "station"
 
 
 def wanted(turn: Turn, evse: EvseState, connector: Connector) -> bool:
-    """Whether `connector` shall be in service. B12, step 3a: an EVSE that is free waits for a scheduled reset out of service."""
+    """Whether `connector` shall be in service. B12, step 3a: an EVSE that is free waits for a scheduled reset out of service;
+    L01.FR.07: so it does for a firmware that is to be installed.
+    """
     state = turn.state
     set_so = state.operative and evse.operative and connector.operative
-    return set_so and not evse.resetting and state.reset is not ResetKind.ON_IDLE
+    return set_so and not evse.resetting and state.reset is not ResetKind.ON_IDLE and not state.updating
 
 
 def busy(evse: EvseState) -> bool:

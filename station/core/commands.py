@@ -23,11 +23,14 @@ from station.core.events import (
     ClearCache,
     Command,
     GetLog,
+    RaiseSecurityProfile,
     RemoteStart,
     RemoteStop,
     Reset,
     SetNetworkProfile,
     SetVariables,
+    TriggerFirmwareStatus,
+    TriggerLogStatus,
     TriggerMeterValues,
     TriggerStatus,
     TriggerTransaction,
@@ -41,7 +44,16 @@ from station.core.types import ConnectorState, Verdict
 ACCEPTED = Verdict("Accepted")
 # What these change must outlive a restart. While nothing can be saved they are refused whole: a command that was answered
 # with Rejected must not take effect when the disk works again.
-_MUST_BE_SAVED = (ChangeAvailability, ClearCache, Reset, SetVariables, SetNetworkProfile, GetLog, UpdateFirmware)
+_MUST_BE_SAVED = (
+    ChangeAvailability,
+    ClearCache,
+    Reset,
+    SetVariables,
+    SetNetworkProfile,
+    RaiseSecurityProfile,
+    GetLog,
+    UpdateFirmware,
+)
 
 
 def obey(turn: Turn, command: Command) -> None:
@@ -66,17 +78,23 @@ def obey(turn: Turn, command: Command) -> None:
             clear_cache(turn, ref)
         case TriggerStatus() | TriggerMeterValues() | TriggerTransaction():
             _trigger(turn, command)
-        case SetNetworkProfile() | GetLog() | UpdateFirmware():
+        case SetNetworkProfile() | RaiseSecurityProfile() | GetLog() | UpdateFirmware():
             _manage(turn, command)
+        case TriggerLogStatus():
+            diagnostics.trigger(turn, command)
+        case TriggerFirmwareStatus():
+            firmware.trigger(turn, command)
         case _:
             assert_never(command)
 
 
-def _manage(turn: Turn, command: SetNetworkProfile | GetLog | UpdateFirmware) -> None:
+def _manage(turn: Turn, command: SetNetworkProfile | RaiseSecurityProfile | GetLog | UpdateFirmware) -> None:
     """What an operator does to the station rather than to a session."""
     match command:
         case SetNetworkProfile():
             networking.set_profile(turn, command)
+        case RaiseSecurityProfile():
+            networking.raise_profile(turn, command)
         case GetLog():
             diagnostics.get_log(turn, command)
         case UpdateFirmware():
@@ -213,6 +231,7 @@ def change_availability(turn: Turn, command: ChangeAvailability) -> None:
 def set_variables(turn: Turn, command: SetVariables) -> None:
     """B05: every item for itself, in order."""
     results = []
+    password = networking.password(turn)
     for write in command.writes:
         result = turn.model.write(write, by_technician=command.by_technician)
         results.append(result)
@@ -234,6 +253,7 @@ def set_variables(turn: Turn, command: SetVariables) -> None:
             security(turn, "ReconfigurationOfSecurityParameters", key.variable)  # A01: never the value
         if key.component in ("SampledDataCtrlr", "AlignedDataCtrlr") and key.variable.endswith(("Interval", "Enabled")):
             metering.settings_changed(turn)
+    networking.password_written(turn, password)
     reply(turn, command.ref, Verdict("Accepted", data={"results": results}))
     for evse in turn.state.evses.values():
         session.settle(turn, evse)  # a limit may have changed

@@ -10,6 +10,8 @@ from station.core.variables import Definition
 __all__ = ["control_definitions"]
 
 DAY_S = 86400
+MOST_CERTIFICATES = 64
+NETWORK_SLOTS = ("1", "2", "3", "4")
 SAMPLED = "Energy.Active.Import.Register,Power.Active.Import,Current.Import,SoC"
 REGISTER = "Energy.Active.Import.Register"
 START_POINTS = tuple(point.value for point in TxPoint)
@@ -29,6 +31,7 @@ def control_definitions(*, unlocks: bool) -> list[Definition]:
         *_device_data(),
         *_clock(),
         *_security(),
+        *_iso15118(),
     ]
 
 
@@ -76,9 +79,9 @@ def _communication(*, unlocks: bool) -> list[Definition]:
             "NetworkConfigurationPriority",
             "SequenceList",
             "1",
-            "Order in which network connection profiles are tried; there is one.",
+            "Order in which network connection profiles are tried, after a restart.",
             low=1,
-            values=("1",),
+            values=NETWORK_SLOTS,
         ),
         row(
             "NetworkProfileConnectionAttempts",
@@ -329,6 +332,14 @@ def _clock() -> list[Definition]:
 def _security() -> list[Definition]:
     row = Component("SecurityCtrlr")
     return [
+        *_certificates(row),
+        row(
+            "AllowSecurityProfileDowngrade",
+            "boolean",
+            "false",
+            "A CSMS may go back from security profile 3 to 2, never to less. The operator decides.",
+            access=READ_ONLY,
+        ),
         row(
             "BasicAuthPassword",
             "string",
@@ -339,8 +350,65 @@ def _security() -> list[Definition]:
             high=40,
             secret=True,
         ),
-        row("CertificateEntries", "integer", "0", "Certificates installed.", live=True, low=0),
         row("Identity", "string", None, "Name under which the station connects.", access=READ_ONLY, high=48),
         row("OrganizationName", "string", "", "Operator of the station, for certificates.", access=READ_WRITE),
         row("SecurityProfile", "integer", "0", "Security profile in use; 0: none.", live=True, low=0, high=3),
+    ]
+
+
+def _certificates(row: Component) -> list[Definition]:
+    return [
+        row(
+            "AdditionalRootCertificateCheck",
+            "boolean",
+            "false",
+            "A new root certificate of the CSMS must be signed by the one that it replaces (M05).",
+            access=READ_ONLY,
+        ),
+        # M05.FR.06: maxLimit is how many there may be.
+        row("CertificateEntries", "integer", "0", "Certificates installed.", live=True, low=0, high=MOST_CERTIFICATES),
+        row(
+            "CertSigningRepeatTimes",
+            "integer",
+            "3",
+            "How often a request for a certificate is sent again when the CSMS brings none.",
+            low=0,
+            high=30,
+        ),
+        row(
+            "CertSigningWaitMinimum",
+            "integer",
+            "30",
+            "How long the first certificate is waited for; doubled each time the request is sent again.",
+            unit="s",
+            low=1,
+            high=DAY_S,
+        ),
+        # CertificateSigned.certificateChain has at most 10,000 characters.
+        row(
+            "MaxCertificateChainSize",
+            "integer",
+            "10000",
+            "Longest certificate chain that the CSMS may bring, in characters.",
+            access=READ_ONLY,
+            low=1,
+            high=10_000,
+        ),
+    ]
+
+
+def _iso15118() -> list[Definition]:
+    """What a certificate for vehicles names. The conversation with them (ISO 15118) is not there yet."""
+    row = Component("ISO15118Ctrlr")
+    return [
+        row("Enabled", "boolean", "false", "High-level communication with vehicles.", constant=True),
+        row("CountryName", "string", "", "Country in the certificate for vehicles, two letters (ISO 3166-1).", high=2),
+        row("OrganizationName", "string", "", "Operator in the certificate for vehicles; empty: as in SecurityCtrlr."),
+        row("SeccId", "string", "", "Common name in the certificate for vehicles; empty: none is asked for.", high=64),
+        row(
+            "V2GCertificateInstallationEnabled",
+            "boolean",
+            "true",
+            "The CSMS may bring a certificate for vehicles (A02, A03).",
+        ),
     ]

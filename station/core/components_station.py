@@ -39,7 +39,21 @@ def _station(evses: Sequence[EvseInfo]) -> list[Definition]:
     controller = Component("Controller")
     return [
         _state(row, "the station as a whole"),
+        row(
+            "AllowNewSessionsPendingFirmwareUpdate",
+            "boolean",
+            "false",
+            "Sessions may begin while a firmware waits for others to end, to be installed.",
+        ),
         row("Available", "boolean", "true", "The station exists.", constant=True),
+        row(
+            "FirmwareVersion",
+            "string",
+            None,
+            "Version of the firmware, as BootNotification tells it.",
+            access=READ_ONLY,
+            high=50,
+        ),
         row("Model", "string", None, "Model, as BootNotification tells it.", access=READ_ONLY, high=20),
         row("SupplyPhases", "integer", str(phases), "Phases of the supply.", constant=True),
         row("VendorName", "string", None, "Vendor, as BootNotification tells it.", access=READ_ONLY, high=50),
@@ -102,6 +116,13 @@ def _legacy(evses: Sequence[EvseInfo]) -> list[Definition]:
     if len(",".join(rotations)) > _VALUES_LIST_MAX:
         rotations = ()
     return [
+        row(
+            "AllowUnsignedFirmware",
+            "boolean",
+            "false",
+            "Firmware without a signature is installed too (UpdateFirmware of 1.6, L02). Only a technician can allow it.",
+            access=READ_ONLY,
+        ),
         row(
             "ConnectorPhaseRotation",
             "MemberList",

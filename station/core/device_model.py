@@ -32,6 +32,7 @@ __all__ = [
     "DeviceModel",
     "InvalidValueError",
     "ReadResult",
+    "Refusal",
     "Validator",
     "VariableKey",
     "Where",
@@ -119,7 +120,15 @@ class Where(TypedDict, total=False):
     connector: int | None
 
 
-Validator = Callable[["DeviceModel", VariableWrite], str | None]
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a validator refuses a value: a reason code of the OCA's list, and words."""
+
+    reason: str
+    info: str
+
+
+Validator = Callable[["DeviceModel", VariableWrite], str | Refusal | None]
 
 
 class DeviceModel:
@@ -268,6 +277,13 @@ class DeviceModel:
 
         The caller saves the row when the definition is persistent and `changed` is True.
         """
+        return self._judge(write, by_technician=by_technician, apply=True)
+
+    def check(self, write: VariableWrite, *, by_technician: bool = False) -> WriteResult:
+        """What `write` would say now; nothing changes."""
+        return self._judge(write, by_technician=by_technician, apply=False)
+
+    def _judge(self, write: VariableWrite, *, by_technician: bool, apply: bool) -> WriteResult:
         address = (
             write.component,
             write.variable,
@@ -291,9 +307,11 @@ class DeviceModel:
             return WriteResult("Rejected", error.reason, str(error), key=key)  # B05.FR.07, B05.FR.08
         validator = (self._validators or {}).get((key.component.casefold(), key.variable.casefold()))
         refusal = validator(self, write) if validator is not None else None
+        if isinstance(refusal, str):
+            refusal = Refusal("InvalidValue", refusal)
         if refusal is not None:
-            return WriteResult("Rejected", "InvalidValue", refusal, key=key)
-        changed = self._store(definition, value)
+            return WriteResult("Rejected", refusal.reason, refusal.info, key=key)
+        changed = apply and self._store(definition, value)
         return WriteResult("RebootRequired" if definition.reboot_required else "Accepted", changed=changed, key=key)
 
     def compute(self, key: VariableKey, value: Callable[[], str]) -> None:

@@ -133,7 +133,7 @@ class Start:
 
     job: str
     kind: str
-    arguments: dict[str, Any]
+    arguments: dict[str, Any] = field(repr=False)  # may hold an address with a password
 
 
 @dataclass(frozen=True, slots=True)

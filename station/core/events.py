@@ -126,6 +126,14 @@ class SetNetworkProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class RaiseSecurityProfile:
+    """A05 of the 1.6 security whitepaper: reach the same CSMS with a higher security profile, at once."""
+
+    ref: int
+    profile: int
+
+
+@dataclass(frozen=True, slots=True)
 class GetLog:
     """N01, and GetLog of the 1.6 security whitepaper. log: "DiagnosticsLog" or "SecurityLog".
 
@@ -145,7 +153,11 @@ class GetLog:
 
 @dataclass(frozen=True, slots=True)
 class UpdateFirmware:
-    """L01, and SignedUpdateFirmware of the 1.6 security whitepaper. Times are wall seconds, certificate is PEM, signature base64."""
+    """L01, and SignedUpdateFirmware of the 1.6 security whitepaper. Times are wall seconds, certificate is PEM, signature base64.
+
+    finding: what the check of the certificate has found: "Accepted", "InvalidCertificate", "RevokedCertificate". signed: which of the
+    two messages of 1.6 it came with.
+    """
 
     ref: int
     request_id: int
@@ -156,6 +168,23 @@ class UpdateFirmware:
     signature: str | None = None
     retries: int | None = None
     interval_s: float | None = None
+    finding: str = "Accepted"
+    signed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerLogStatus:
+    """F06: tell how the upload of a log stands, Idle when there is none."""
+
+    ref: int
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerFirmwareStatus:
+    """F06: tell the status of the firmware update that was told last, Idle when there is none or it was Installed."""
+
+    ref: int
+    signed: bool = True
 
 
 Command = (
@@ -170,8 +199,11 @@ Command = (
     | TriggerMeterValues
     | TriggerTransaction
     | SetNetworkProfile
+    | RaiseSecurityProfile
     | GetLog
     | UpdateFirmware
+    | TriggerLogStatus
+    | TriggerFirmwareStatus
 )
 
 
@@ -247,9 +279,15 @@ class CredentialsChanged:
 
 @dataclass(frozen=True, slots=True)
 class NetworkUsed:
-    """The CSMS has accepted us over the network connection profile in this slot."""
+    """The CSMS has accepted us over the network connection profile in this slot.
+
+    security_profile: of that connection; the slot may have been written since. password: what proved us: "text" or "bytes" of
+    BasicAuthPassword (the latter for a 1.6 key in hex), "old" for the password before it, "" for the configured one or none.
+    """
 
     slot: int
+    security_profile: int
+    password: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,16 +96,15 @@ def _within_invalid_allowance(turn: Turn, evse: EvseState) -> bool:
     return tx.last_wh - tx.wh_at_invalid < turn.model.integer("TxCtrlr", "MaxEnergyOnInvalidId")
 
 
+def bounds(evse: EvseState) -> tuple[limits.Limit, ...]:
+    """Every bound of the current that applies now."""
+    cable_a = None if evse.info.fixed_cable else evse.cable_a
+    return tuple(limits.candidates(board_a=evse.info.max_a, cable_a=cable_a, configured_a=evse.info.configured_a))
+
+
 def desired_output(turn: Turn, evse: EvseState) -> Output:
     """The level that follows from the state."""
-    limit = limits.binding(
-        limits.candidates(
-            board_a=evse.info.max_a,
-            cable_a=None if evse.info.fixed_cable else evse.cable_a,
-            configured_a=evse.info.configured_a,
-        ),
-        min_a=evse.info.min_a,
-    )
+    limit = limits.binding(bounds(evse), min_a=evse.info.min_a)
     evse.limit = limit
     ready = evse.pilot.connected and energy_allowed(turn, evse) and limit.current_a > 0
     offer = ready and lock_confirmed(evse)

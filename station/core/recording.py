@@ -106,6 +106,8 @@ def save_tx(turn: Turn, evse: EvseState, tx: Transaction) -> None:
 def security(turn: Turn, kind: str, info: str | None = None) -> None:
     """A security event (A04): into the log, and to the CSMS when it is critical."""
     turn.state.security_events += 1
+    if turn.state.first_logged is None:
+        turn.state.first_logged = turn.now.wall
     key = f"{turn.now.boot:010d}-{turn.state.security_events:06d}"
     at = turn.now
     turn.save("security_log", key, {"kind": kind, "at": [at.mono, at.wall, at.boot, at.trusted], "info": info})

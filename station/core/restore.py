@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hal.api import MeterReading
-from station.core import authorize, availability, session
+from station.core import authorize, availability, diagnostics, firmware, networking, session
 from station.core.effects import Refused
 from station.core.facts import token_from_json
 from station.core.recording import save_tx
@@ -25,6 +25,7 @@ Rows = Mapping[str, Mapping[str, Any]]
 def restore_state(turn: Turn, rows: Rows, cause: StopReason) -> None:
     """`cause`: why a transaction found open ended."""
     _availability(turn, rows.get("availability", {}))
+    networking.restore(turn, rows.get(networking.KIND, {}))
     for key, row in rows.get("cache", {}).items():
         try:
             turn.state.cache[key] = authorize.entry_from_row(row)
@@ -36,6 +37,11 @@ def restore_state(turn: Turn, rows: Rows, cause: StopReason) -> None:
         saved = rows.get("tx", {}).get(str(evse.number))
         if saved is not None:
             _transaction(turn, evse, saved, cause)
+    for owner in (diagnostics, firmware):
+        try:
+            owner.restore(turn, rows)
+        except _UNREADABLE as error:
+            turn.emit(Refused(None, f"what was saved of logs and firmware cannot be read: {error!r}"))
 
 
 def _availability(turn: Turn, rows: Mapping[str, Any]) -> None:

@@ -11,7 +11,8 @@ from station.clock import Now
 from station.core.charging.limits import Limit
 from station.core.connector import Connector
 from station.core.device_model import DeviceModel
-from station.core.effects import Effect, Output, Save
+from station.core.effects import Cancel, Effect, Output, Save, Start
+from station.core.events import UpdateFirmware
 from station.core.pilot import Pilot
 from station.core.transaction import Transaction
 from station.core.types import (
@@ -21,12 +22,14 @@ from station.core.types import (
     EvseInfo,
     IdToken,
     NetworkProfile,
+    NetworkSetup,
     ResetKind,
     TokenInfo,
     TxPoint,
 )
 
 TimerKey = tuple[str, int]
+JOB_ROW = "job"
 NO_CREDENTIALS = Credentials()
 NO_LIMIT_YET = Limit(0.0, "")
 Shown = tuple[ConnectorState, ConnectorPhase]
@@ -161,8 +164,71 @@ class CacheEntry:
 
 
 @dataclass(slots=True)
+class Connection:
+    """What is known of the way to the CSMS, beside the profiles themselves (`StationState.networks`).
+
+    used: the slot over which a CSMS has accepted us last, proven: the security profile of that. raising: a slot that a 1.6 CSMS wants
+    tried, to be kept only if it works. old_password: the one before BasicAuthPassword, while `unproven`: that has not worked yet (None:
+    the configured one). password_bytes: it works as the bytes that its hex digits stand for.
+    """
+
+    setup: NetworkSetup = field(default_factory=NetworkSetup)
+    used: int | None = None
+    proven: int | None = None
+    raising: int | None = None
+    unproven: bool = False
+    old_password: str | None = field(default=None, repr=False)
+    password_bytes: bool | None = None
+
+
+@dataclass(slots=True)
+class LogUpload:
+    """The upload of a log that is under way. `status`: what the CSMS was told last."""
+
+    job: str
+    request_id: int
+    status: str = "Uploading"
+
+
+class UpdateStep(Enum):
+    """Where a firmware update is: what it waits for, or what is done for it."""
+
+    RETRIEVE = "retrieve"  # the time at which to retrieve the file
+    DOWNLOAD = "download"  # the job that retrieves and checks it
+    WAIT = "wait"  # the time at which to install it, then the end of transactions
+    INSTALL = "install"  # the job that installs it
+    REBOOT = "reboot"  # the end of transactions, to activate it
+    ACTIVATE = "activate"  # the restart
+    DONE = "done"
+
+
+@dataclass(slots=True)
+class FirmwareUpdate:
+    """One firmware update from its request to its end (L01). `station.core.firmware` keeps a row of it.
+
+    plan: the request. status: what the CSMS was told last. job: the one that runs for it. before: version when it was asked for;
+    expected: version that the installer promises. file: name of the file in the station's own folder.
+    """
+
+    plan: UpdateFirmware
+    before: str
+    step: UpdateStep = UpdateStep.RETRIEVE
+    status: str = ""
+    job: str | None = None
+    file: str | None = None
+    expected: str | None = None
+
+    @property
+    def running(self) -> bool:
+        return self.step is not UpdateStep.DONE
+
+
+@dataclass(slots=True)
 class StationState:
-    """The whole station. `accepted`: the CSMS has accepted us since the start. `stopping`: power may not flow any more."""
+    """The whole station. `accepted`: the CSMS has accepted us since the start. `stopping`: power may not flow any more.
+
+    updating: no new session, a firmware is to be installed. first_logged: wall time of the oldest entry of the security log.
+    """
 
     model: DeviceModel
     new_id: Callable[[], str]
@@ -183,7 +249,13 @@ class StationState:
     next_ask: int = 1
     aligned_wall: float | None = None
     networks: dict[int, NetworkProfile] = field(default_factory=dict)
+    connection: Connection = field(default_factory=Connection)
     credentials: Credentials = NO_CREDENTIALS
+    upload: LogUpload | None = None
+    firmware: FirmwareUpdate | None = None
+    updating: bool = False
+    jobs_started: int = 0
+    first_logged: float | None = None
     shown: Shown | None = None
     shown_fault: FaultCode | None = None
 
@@ -219,6 +291,19 @@ class Turn:
 
     def save(self, kind: str, key: str, value: dict[str, object] | None) -> None:
         self.effects.append(Save(kind, key, value))
+
+    def start_job(self, kind: str, arguments: dict[str, object]) -> str:
+        """Start a job and return its name. Its row is part of this turn's commit: what we promise with the reply is not lost."""
+        self.state.jobs_started += 1
+        job = f"{kind}-{self.now.boot}-{self.state.jobs_started}"
+        self.save(JOB_ROW, job, {"kind": kind, "arguments": arguments, "attempts": 0, "state": {}})
+        self.effects.append(Start(job, kind, arguments))
+        return job
+
+    def cancel_job(self, job: str) -> None:
+        """Stop a job; after a restart it does not come back."""
+        self.save(JOB_ROW, job, None)
+        self.effects.append(Cancel(job))
 
     def timer(self, kind: str, evse: int, after_s: float) -> None:
         """(Re)start a timer that fires `after_s` seconds from now."""

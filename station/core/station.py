@@ -60,12 +60,13 @@ from station.core.recording import save_tx, security
 from station.core.restore import restore_state
 from station.core.state import EvseState, StationState, Turn
 from station.core.transaction import Ending
-from station.core.types import EvseInfo, StopReason, Trigger
+from station.core.types import EvseInfo, NetworkSetup, StopReason, Trigger
 from station.core.view import StationView
 from station.core.views import picture
 
 # PowerFailing gave us milliseconds. Whoever still runs after this long has its supply back.
 POWER_BACK_S = 10.0
+NO_NETWORK = NetworkSetup()
 
 News = LinkUp | LinkDown | SaveFailed | Saved | ClockStepped | SecurityNoted | ShutdownRequested
 
@@ -74,7 +75,8 @@ class Station:
     """The state machine of one charging station.
 
     infos: the EVSEs, numbered from 1. model: the device model. new_id: makes identifiers that never repeat.
-    meter_poll_s: how often the meter is looked at while power can flow (0: only when the plan needs it).
+    meter_poll_s: how often the meter is looked at while power can flow (0: only when the plan needs it). network: the way to the CSMS
+    as the operator has configured it.
     """
 
     __slots__ = ("_state",)
@@ -86,8 +88,10 @@ class Station:
         new_id: Callable[[], str],
         *,
         meter_poll_s: float = 5.0,
+        network: NetworkSetup = NO_NETWORK,
     ) -> None:
         self._state = StationState.fresh(infos, model, new_id, meter_poll_s)
+        networking.begin(self._state, network)
 
     @property
     def model(self) -> DeviceModel:
@@ -127,15 +131,21 @@ class Station:
             if timers.get(key) == at:
                 del timers[key]
                 self._fire(turn, *key)
-        resetting.proceed(turn)
+        self._proceed(turn)
         return turn.effects
 
     def handle(self, event: Event, now: Now) -> list[Effect]:
         """Everything that follows from `event` at `now`. An event of an EVSE that we do not have is ignored."""
         turn = Turn(self._state, now)
         self._dispatch(turn, event)
-        resetting.proceed(turn)
+        self._proceed(turn)
         return turn.effects
+
+    @staticmethod
+    def _proceed(turn: Turn) -> None:
+        """What waited for anything that this turn may have brought."""
+        firmware.proceed(turn)
+        resetting.proceed(turn)
 
     def _dispatch(self, turn: Turn, event: Event) -> None:
         match event:
@@ -211,6 +221,7 @@ class Station:
                 self._settle_all(turn)
             case ClockStepped(by_s=by_s):
                 metering.plan_aligned(turn)
+                firmware.replan(turn)
                 if abs(by_s) > turn.model.integer("ClockCtrlr", "TimeAdjustmentReportingThreshold"):
                     security(turn, "SettingSystemTime", f"by {by_s:.0f} s")
             case SecurityNoted(kind=kind, info=info):
@@ -240,6 +251,8 @@ class Station:
     def _fire(self, turn: Turn, kind: str, number: int) -> None:
         if kind in metering.ALIGNED:
             metering.aligned_tick(turn, kind)
+        elif kind in firmware.TIMERS:
+            firmware.due(turn, kind)
         elif kind == "power":
             self._state.stopping = False
             self._settle_all(turn)

@@ -5,6 +5,7 @@ Units: A, W, Wh, V, s, percent. Wall times are seconds since the epoch (UTC).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -21,6 +22,7 @@ __all__ = [
     "IdToken",
     "MeterSample",
     "NetworkProfile",
+    "NetworkSetup",
     "ReadingContext",
     "ResetKind",
     "SampledValue",
@@ -257,16 +259,34 @@ class NetworkProfile:
     """One network connection profile (B09): where a CSMS is and how to connect to it.
 
     version: OCPP version to offer there ("1.6", "2.0.1"); empty: whatever the station is configured with. security_profile: 0 to 3
-    (A00). extra: parts of a SetNetworkProfile that we keep but cannot use (apn, vpn), in wire form.
+    (A00). message_timeout_s: 0: as the variable MessageTimeout says. extra: parts of a SetNetworkProfile that we keep but cannot
+    use (apn, vpn), in wire form.
     """
 
-    url: str
+    url: str = field(repr=False)  # may hold a token
     security_profile: int
     version: str = ""
-    message_timeout_s: int = 30
+    message_timeout_s: int = 0
     interface: str = "Wired0"
     transport: str = "JSON"
-    extra: dict[str, object] = field(default_factory=dict)
+    extra: dict[str, object] = field(default_factory=dict, repr=False)  # may hold passwords
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSetup:
+    """What the operator's file says of the way to the CSMS.
+
+    profiles: slot (from 1) -> profile. versions: OCPP versions that the station may speak. ca_file, certificate, password: whether
+    the file gives roots to trust, a station certificate and a Basic auth password. secure_url: where the CSMS speaks TLS, None: at
+    the host and path of the plain URL.
+    """
+
+    profiles: Mapping[int, NetworkProfile] = field(default_factory=dict)
+    versions: tuple[str, ...] = ("2.0.1", "1.6")
+    ca_file: bool = False
+    certificate: bool = False
+    password: bool = False
+    secure_url: str | None = field(default=None, repr=False)  # may hold a token
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from hal.api import FaultCode, Lamp, LockState, MeterReading, PilotState
-from station.core.types import ChargingState, ConnectorPhase, ConnectorState, IdToken
+from station.core.charging.limits import Limit
+from station.core.types import ChargingState, ConnectorPhase, ConnectorState, IdToken, NetworkProfile
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,10 @@ class TransactionView:
 
 @dataclass(frozen=True, slots=True)
 class EvseView:
-    """One EVSE. `offered_a` is the current in force, `cause` the name of what binds it ("why this current?")."""
+    """One EVSE. `offered_a` is the current in force, `cause` the name of what binds it ("why this current?").
+
+    limits: every bound of the current that applies, the binding one among them.
+    """
 
     evse: int
     connector: int
@@ -44,6 +49,27 @@ class EvseView:
     lamp: Lamp
     reading: MeterReading | None
     transaction: TransactionView | None
+    limits: tuple[Limit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkView:
+    """The way to the CSMS: slots that hold a profile, and the order in which they are to be tried.
+
+    active: the slot in use, or to be used first. security_profile: in force. unproven: BasicAuthPassword has not worked yet, and
+    old_password (None: the configured one) still may. password_bytes: its hex digits stand for the password; None: not known.
+    """
+
+    slots: Mapping[int, NetworkProfile] = field(default_factory=dict)
+    order: tuple[int, ...] = ()
+    active: int = 1
+    security_profile: int = 0
+    unproven: bool = False
+    old_password: str | None = field(default=None, repr=False)
+    password_bytes: bool | None = None
+
+
+NO_NETWORK = NetworkView()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +81,7 @@ class StationView:
     save_failed: bool
     resetting: bool
     evses: tuple[EvseView, ...]
+    network: NetworkView = NO_NETWORK
 
     def evse(self, number: int) -> EvseView:
         """Raises KeyError for an unknown EVSE."""

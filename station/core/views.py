@@ -5,6 +5,7 @@ from __future__ import annotations
 from hal.api import Lamp
 from station.clock import Now, best_wall
 from station.core import evse as rules
+from station.core import networking
 from station.core.charging.limits import CAR
 from station.core.state import EvseState, StationState
 from station.core.view import EvseView, StationView, TransactionView
@@ -20,6 +21,7 @@ def picture(state: StationState, now: Now) -> StationView:
         save_failed=state.save_failed,
         resetting=state.reset is not None,
         evses=tuple(_evse(evse, now) for evse in state.evses.values()),
+        network=networking.picture(state),
     )
 
 
@@ -44,6 +46,7 @@ def _evse(evse: EvseState, now: Now) -> EvseView:
         lamp=evse.lamp or Lamp.AVAILABLE,
         reading=evse.reading,
         transaction=_transaction(evse, now),
+        limits=rules.bounds(evse),
     )
 
 

@@ -11,7 +11,6 @@ import importlib
 import logging
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from station.clock import Now
@@ -20,6 +19,7 @@ from station.core.events import Event, LinkDown, LinkUp, SetVariables, VariableW
 from station.core.facts import Fact, TxFact
 from station.core.types import IdToken, TokenKind, Verdict
 from station.ocpp.client_settings import ClientSettings, DialectFactory, LinkFactory
+from station.ocpp.connecting import Connecting
 from station.ocpp.conversation import Conversation
 from station.ocpp.delivery import Delivery
 from station.ocpp.dialect import BootAnswer, Dialect
@@ -29,11 +29,13 @@ from station.ocpp.records import RecordQueue
 from station.ocpp.registration import ACCEPTED, Registration
 from station.ocpp.saving import Saver
 from station.ocpp.services import DataTransfers, StationServices
-from station.ocpp.transfer import transfer
+from station.ocpp.transfer import sign_certificate, transfer
+from station.ocpp.trouble import Trouble
 from station.ocpp.variables import CommVariables
 from station.ocpp.versions import VersionChoice
 from station.ocpp.wirelog import FrameListener, WireLog
 from station.runtime.ports import GatewayPort
+from station.security.api import LeafKind
 from station.store.ops import StorePort
 
 _log = logging.getLogger("station.ocpp")
@@ -56,7 +58,6 @@ class OcppClient:
         "_ids",
         "_last_version",
         "_link",
-        "_link_settings",
         "_offline_since",
         "_online",
         "_pump",
@@ -68,6 +69,7 @@ class OcppClient:
         "_talk",
         "_variables",
         "_versions",
+        "connecting",
         "delivery",
         "records",
         "registration",
@@ -105,15 +107,11 @@ class OcppClient:
             self.records, self.services, policy=variables.retry_policy, hold_s=variables.status_duration_s
         )
         self.services.attach(self.delivery)
-        self._versions = VersionChoice(lambda: tuple(settings.link.subprotocols()), self.records, self._resolve)
+        self.connecting = Connecting(settings.link, lambda: gateway.view().network, variables)
+        self._versions = VersionChoice(self.connecting.configured, self.records, self._resolve)
+        self.connecting.offer = self._versions.offer
         self.records.may_begin = self._versions.may_begin
-        self._link_settings = replace(
-            settings.link,
-            subprotocols=self._versions.offer,
-            ping_interval=variables.ping_s,
-            back_off=lambda: variables.back_off(settings.link.back_off()),
-        )
-        self._link = link_factory(self._link_settings, self, rng)
+        self._link = link_factory(self.connecting.settings(), self, rng)
         self._saver = Saver(store, self.delivery, settings.commit_retry_s, self._pump.wake, self._extra)
         self._talk: Conversation | None = None
         self._reason = "PowerUp"
@@ -144,7 +142,8 @@ class OcppClient:
         for fact in self.records.facts():
             self._hide_pins(fact)
         self.registration.set_heartbeat(self._variables.heartbeat_s())
-        self._use_password()
+        self.connecting.begin()
+        self._aim()
         self._pump.start()
 
     async def stop(self) -> None:
@@ -196,6 +195,12 @@ class OcppClient:
         self._pump.wake()
         return answer
 
+    def sign_certificate(self, csr_pem: str, kind: LeafKind) -> asyncio.Future[str]:
+        """SignCertificate (A02): "Accepted" or "Rejected". The future fails with LinkError without a link or an answer."""
+        answer = sign_certificate(None if self._talk is None else self._talk.dialect, self.delivery, csr_pem, kind)
+        self._pump.wake()
+        return answer
+
     def abandon(self, version: str) -> int:
         """The operator knows that the CSMS speaks `version` no more: its records become dead letters. How many."""
         count = self.records.abandon(version, f"given up by the operator: OCPP {version}", self._gateway.now())
@@ -237,15 +242,32 @@ class OcppClient:
             case ("ocppcommctrlr", "heartbeatinterval"):
                 self.registration.set_heartbeat(self._variables.heartbeat_s())
                 self._pump.wake()
-            case ("securityctrlr", "basicauthpassword"):  # A01.FR.03: reconnect with the new one
-                self._use_password()
+            case ("securityctrlr", "basicauthpassword"):  # A01: reconnect with the new one
                 self._reconnect("the password has changed")
+            case ("securityctrlr", "securityprofile"):  # 1.6 whitepaper, A05.FR.07
+                self._reconnect("a higher security profile is wanted", self.connecting.begin)
             case _:
                 pass  # everything else is looked up when it is needed
 
-    def _reconnect(self, why: str) -> None:
-        loop = asyncio.get_running_loop()
-        loop.call_later(self._settings.reconnect_grace_s, lambda: self._link.reconnect(why, at_once=True))
+    def certificates_changed(self) -> None:
+        """The station's own certificate is another (A02.FR.08): reconnect with it, if it is what proves us."""
+        if self.connecting.secured_by_certificate:
+            self._reconnect("the station has a new certificate")
+
+    def _reconnect(self, why: str, first: Callable[[], None] = lambda: None) -> None:
+        """After a moment, in which a reply leaves."""
+
+        def again() -> None:
+            first()
+            self.connecting.changed()
+            self._aim()
+            self._link.reconnect(why, at_once=True)
+
+        asyncio.get_running_loop().call_later(self._settings.reconnect_grace_s, again)
+
+    def _aim(self) -> None:
+        """Say how the next attempt is to be made."""
+        self._link.configure(self.connecting.settings())
 
     # --- the link's hooks ----------------------------------------------------------------------------------------
 
@@ -267,7 +289,8 @@ class OcppClient:
             self.records.abandon(verdict.abandon, why, now)
         self._talk = Conversation(self, dialect, self._link.send, self._ids)
         self._switching = False
-        self.registration.connected(now, afresh=self._last_version not in (None, version))
+        elsewhere = self.connecting.opened()
+        self.registration.connected(now, afresh=elsewhere or self._last_version not in (None, version))
         self._last_version = version
         self.delivery.connected(dialect)
         if self.registration.accepted:
@@ -276,6 +299,7 @@ class OcppClient:
 
     def on_text(self, text: str) -> None:
         if self._talk is not None:
+            self.connecting.heard()
             self._talk.receive(text, self._gateway.now())
             # Everything that the text caused has been told by now, so there is no need for another turn of the loop.
             self._pump.now()
@@ -286,11 +310,19 @@ class OcppClient:
         talk, self._talk = self._talk, None
         if talk is not None:
             talk.close()
+        self.connecting.closed(was_accepted=self._online)
+        self._aim()
         self.registration.disconnected()
         unanswered = self.delivery.disconnected()
         self._down()
         self.submit(unanswered)
         self._pump.wake()
+
+    def on_failed(self, trouble: Trouble) -> None:
+        if self._dead:
+            return
+        self.submit(self.connecting.failed(trouble))
+        self._aim()
 
     # --- what the conversation reports ---------------------------------------------------------------------------
 
@@ -307,7 +339,7 @@ class OcppClient:
 
     def timeout_s(self) -> float:
         """MessageTimeout in seconds of the station's clock."""
-        return self._variables.message_timeout_s() * max(self._settings.speed(), 1.0)
+        return self.connecting.message_timeout_s() * max(self._settings.speed(), 1.0)
 
     def submit(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -356,6 +388,7 @@ class OcppClient:
             or self._talk.dialect.statuses_after_reconnect
         )
         self.delivery.accepted(now, everything=everything)
+        self.submit(self.connecting.accepted())
         self._gateway.submit(LinkUp(offline_s))
 
     def _down(self) -> None:
@@ -415,10 +448,3 @@ class OcppClient:
                 factory = getattr(importlib.import_module(module), name)
             self._dialects[version] = None if factory is None else factory(self._settings.dialect)
         return self._dialects[version]
-
-    def _use_password(self) -> None:
-        """A password that the CSMS has set replaces the configured one."""
-        password = self._variables.password() or self._settings.link.password
-        if password != self._link_settings.password:
-            self._link_settings = replace(self._link_settings, password=password)
-            self._link.configure(self._link_settings)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from station.ocpp.dialect import Dialect, DialectSettings
-from station.ocpp.link import LinkHooks
+from station.ocpp.link import LinkHooks, LinkState
 from station.ocpp.link_settings import LinkSettings
 from station.ocpp.records import DEFAULT_LIMIT
 from station.ocpp.registration import BackOff
@@ -19,12 +20,32 @@ DialectFactory = Callable[[DialectSettings], Dialect]
 class LinkPort(Protocol):
     """What the client needs of `station.ocpp.link.Link`."""
 
+    @property
+    def state(self) -> LinkState: ...
+    @property
+    def last_error(self) -> str | None: ...
     def configure(self, settings: LinkSettings) -> None: ...
     async def run(self) -> None: ...
     def send(self, text: str) -> bool: ...
     def reconnect(self, reason: str, *, at_once: bool = False) -> None: ...
     def ping_interval_changed(self) -> None: ...
     async def close(self) -> None: ...
+
+
+class TlsSource(Protocol):
+    """Where TLS contexts and the station's certificate come from; asked at every attempt."""
+
+    def context(self, *, certificate: bool) -> ssl.SSLContext:
+        """certificate: with our own (profile 3). Raises OSError, ssl.SSLError or SecurityError."""
+
+    def has_certificate(self) -> bool:
+        """Whether there may be one of our own; if not after all, `context` raises."""
+
+    def distrusted(self) -> None:
+        """The certificate of the CSMS was refused."""
+
+    def worked(self) -> None:
+        """A CSMS has accepted us over TLS."""
 
 
 LinkFactory = Callable[[LinkSettings, LinkHooks, random.Random], LinkPort]

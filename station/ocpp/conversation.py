@@ -148,6 +148,10 @@ class Conversation:
         else:
             self._owner.submit(self._owner.delivery.timed_out(now))
 
+    def put(self, text: str, action: str | None, verdict: str) -> None:
+        """Send a text that is not ours to answer for (`station.ocpp.expert`)."""
+        self._put(text, action, verdict)
+
     def _put(self, text: str, action: str | None, verdict: str) -> None:
         self._send(text)
         if self._owner.wire.wanted:

@@ -342,12 +342,16 @@ class Delivery:
             case Kind.ASK:
                 return self._unanswered(out)
             case Kind.RECORD:
-                self.records.failed("no answer in time", now, self._policy())
+                self.records.failed("no answer in time", now, self._policy(), final=not self._repeats())
             case Kind.NOTICE:
                 self.notices.timed_out(now)
             case _:
                 _unheard(out)
         return ()
+
+    def _repeats(self) -> bool:
+        fact = next(iter(self.records.facts()), None)
+        return self._dialect is None or fact is None or self._dialect.repeats(fact)
 
     def unsendable(self, why: str, now: Now) -> tuple[Event, ...]:
         """The frame in flight is not schema-valid, which no further attempt would change."""

@@ -90,17 +90,25 @@ class CertificatePort(Protocol):
     def installed(self, uses: frozenset[CertificateUse] | None, done: Callable[[tuple[Installed, ...]], None]) -> None:
         """M03; None: all of them."""
 
-    def signed(self, chain_pem: str, kind: LeafKind, done: Callable[[Outcome], None]) -> None:
-        """A02: the CSMS brings the certificate for our last signing request."""
+    def signed(self, chain_pem: str, kind: LeafKind | None, done: Callable[[Outcome], None]) -> None:
+        """A02: the CSMS brings the certificate for our last signing request; kind None: it did not say for which one."""
 
     def sign(self, kind: LeafKind) -> Outcome:
         """A02: begin a signing request (TriggerMessage); SignCertificate follows."""
+
+
+class FirmwarePort(Protocol):
+    """Whom to believe that a firmware is from its manufacturer."""
+
+    def check(self, pem: str, done: Callable[[Outcome], None]) -> None:
+        """L01.FR.21: a signing certificate is Accepted, InvalidCertificate or RevokedCertificate. `done`: once."""
 
 
 class Services(Protocol):
     """What a dialect's handlers may use of the station around them."""
 
     certificates: CertificatePort
+    firmware: FirmwarePort
 
     @property
     def model(self) -> Any:
@@ -148,11 +156,12 @@ class Services(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DialectSettings:
-    """What every dialect is made with."""
+    """What every dialect is made with. security_profile: the one in use now (A00), 0 to 3."""
 
     identity: StationIdentity
     evses: tuple[int, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    security_profile: Callable[[], int] = lambda: 0
 
 
 class Dialect(Protocol):
@@ -184,6 +193,9 @@ class Dialect(Protocol):
 
     def record_dropped(self, fact: Fact, context: Mapping[str, Any]) -> Mapping[str, Any]:
         """The attempts for this fact are spent; the context that later facts of the transaction see."""
+
+    def repeats(self, fact: Fact) -> bool:
+        """Whether the fact is sent again when no answer came in time (E13, A04.FR.02)."""
 
     def finished(self, fact: Fact, context: Mapping[str, Any]) -> bool:
         """True when after this fact nothing more of its transaction is to be sent in this version."""

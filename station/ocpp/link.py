@@ -15,11 +15,13 @@ from enum import Enum
 from typing import Final, Protocol, cast
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
+from station.errors import SecurityError
 from station.logs import one_line
 from station.ocpp.link_settings import BackOff, LinkSettings, tls_context
+from station.ocpp.trouble import Trouble, plainly, trouble_of
 
 __all__ = ["BackOff", "Link", "LinkHooks", "LinkSettings", "LinkState"]
 
@@ -43,6 +45,9 @@ class LinkHooks(Protocol):
 
     def on_closed(self, reason: str) -> None:
         """It has ended: once after each on_open, when the socket is fully closed. `reason` is for people."""
+
+    def on_failed(self, trouble: Trouble) -> None:
+        """An attempt came to nothing. `configure` from here counts for the next one."""
 
 
 class LinkState(Enum):
@@ -178,11 +183,12 @@ class Link:
         self._stale = False
         settings = self._settings
         offered = [Subprotocol(name) for name in settings.subprotocols()]
-        if not offered:
-            self._failed("no OCPP version is configured")
+        if settings.refusal is not None or not offered:
+            self._failed(Trouble(settings.refusal or "no OCPP version is configured"))
             return None
         try:
-            context = tls_context(settings)
+            # In a thread: it reads files.
+            context = await asyncio.to_thread(tls_context, settings) if settings.secure else None
             ws = await connect(
                 settings.endpoint(),
                 subprotocols=offered,
@@ -197,9 +203,9 @@ class Link:
                 ssl=context,
                 local_addr=(settings.local_address, 0) if settings.local_address else None,
             )
-        except (OSError, WebSocketException, ValueError, EOFError) as error:
-            # ValueError: a host name that IDNA cannot encode, a redirect to nowhere.
-            self._failed(_describe(error))
+        except (OSError, WebSocketException, ValueError, EOFError, SecurityError) as error:
+            # ValueError: a host name that IDNA cannot encode, a redirect to nowhere. SecurityError: our own certificates.
+            self._failed(trouble_of(error))
             return None
         if self._stale:
             await self._shut(ws)
@@ -208,14 +214,15 @@ class Link:
         if ws.subprotocol not in offered:
             # Some CSMSs open without a subprotocol, and then stay silent for ever.
             await self._shut(ws, 1002, "no subprotocol agreed")
-            self._failed(f"the CSMS chose none of the subprotocols offered ({', '.join(offered)})")
+            self._failed(Trouble(f"the CSMS chose none of the subprotocols offered ({', '.join(offered)})"))
             return None
         return ws
 
-    def _failed(self, reason: str) -> None:
-        level = logging.INFO if reason == self.last_error else logging.WARNING
-        self.last_error = reason
-        _log.log(level, "cannot connect to %s: %s", self._settings.place, reason, extra=self._extra)
+    def _failed(self, trouble: Trouble) -> None:
+        level = logging.INFO if trouble.words == self.last_error else logging.WARNING
+        self.last_error = trouble.words
+        _log.log(level, "cannot connect to %s: %s", self._settings.place, trouble.words, extra=self._extra)
+        self._hooks.on_failed(trouble)
 
     async def _session(self, ws: ClientConnection) -> None:
         """Serve an open connection until it has ended and its socket is closed."""
@@ -251,7 +258,7 @@ class Link:
                 # OCPP is text; a CSMS that sends binary frames is understood all the same.
                 on_text(message if isinstance(message, str) else message.decode("utf-8", "replace"))
         except ConnectionClosed as error:
-            return _describe(error)
+            return one_line(plainly(error))
 
     async def _write(self, ws: ClientConnection) -> None:
         """Send what is queued, and pings, until cancelled or the connection ends."""
@@ -366,21 +373,3 @@ class Link:
     @property
     def _extra(self) -> dict[str, str]:
         return {"station": self._settings.identity}
-
-
-def _describe(error: Exception) -> str:
-    """One line for people; holds nothing that we sent, and nothing of the peer's that could command a terminal."""
-    return one_line(_plainly(error))
-
-
-def _plainly(error: Exception) -> str:
-    if isinstance(error, InvalidStatus):
-        response = error.response
-        return f"refused with HTTP {response.status_code} {response.reason_phrase}".rstrip()
-    if isinstance(error, ConnectionClosed):
-        if error.rcvd is not None:
-            return f"closed by the CSMS: {error.rcvd.code} {error.rcvd.reason}".rstrip()
-        if error.sent is not None:
-            return f"closed by the station: {error.sent.code} {error.sent.reason}".rstrip()
-        return "the connection was lost"
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -6,10 +6,10 @@ import base64
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from station.errors import ConfigError
+from station.security.tls import TlsSettings, client_context
 
 MAX_PASSWORD = 40  # BasicAuthPassword is passwordString[40] (A00.FR.205)
 MAX_IDENTITY = 48  # identifierString[48] (2.0.1 Part 4, 3.1.1)
@@ -39,7 +39,9 @@ class LinkSettings:
     url: the CSMS without our identity, `ws://` or `wss://`; a query is kept.
     subprotocols: asked at every attempt; best first ("ocpp2.0.1", "ocpp1.6").
     password: Basic auth with the identity as user; None sends none.
-    ca_file: PEM of the roots to trust, None for the system's. cert_file, key_file: client certificate (profile 3).
+    ca_file: PEM of the roots to trust, None for the system's. cert_file, key_file: client certificate
+    (profile 3). context: makes the TLS context instead of these files, at every attempt.
+    refusal: why no attempt is to be made: something is missing.
     ping_interval: WebSocketPingInterval in seconds, 0 turns pings off. back_off: asked before every wait.
     pong_timeout_s: without a pong for so long the link is dead. open_timeout_s: for TCP, TLS and upgrade together.
     max_bytes: longest message accepted; a longer one ends the connection (close code 1009).
@@ -49,7 +51,7 @@ class LinkSettings:
     url: str = field(repr=False)  # may hold a token
     identity: str
     subprotocols: Callable[[], Sequence[str]]
-    password: str | None = field(default=None, repr=False)
+    password: str | bytes | None = field(default=None, repr=False)
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
@@ -61,6 +63,8 @@ class LinkSettings:
     close_timeout_s: float = 5.0
     max_bytes: int = 1 << 20
     local_address: str | None = None
+    context: Callable[[], ssl.SSLContext] | None = field(default=None, repr=False)
+    refusal: str | None = None
 
     def __post_init__(self) -> None:
         problems = [*self._url_problems(), *self._identity_problems()]
@@ -81,7 +85,8 @@ class LinkSettings:
         if self.password is None:
             return {}
         # A00.FR.204: user name is the identity, the same as in the URL.
-        secret = base64.b64encode(f"{self.identity}:{self.password}".encode()).decode()
+        password = self.password.encode() if isinstance(self.password, str) else self.password
+        secret = base64.b64encode(f"{self.identity}:".encode() + password).decode()
         return {"Authorization": f"Basic {secret}"}
 
     @property
@@ -122,36 +127,19 @@ class LinkSettings:
         return problems
 
 
-_CONTEXTS: dict[tuple[tuple[str, int] | None, ...], ssl.SSLContext] = {}
-_MAX_CONTEXTS = 16
-
-
 def tls_context(settings: LinkSettings) -> ssl.SSLContext | None:
     """The TLS context for these settings, None for ws://. Stations with the same files share it, until one changes.
 
-    Raises OSError (a file is missing) or ssl.SSLError (a file is no PEM, the key does not fit).
+    Raises OSError (a file is missing), ssl.SSLError (a file is no PEM, the key does not fit) or SecurityError.
     """
     if not settings.secure:
         return None
-    files = (settings.ca_file, settings.cert_file, settings.key_file)
-    key = (*(_stamp(file) for file in files), ("verify_hostname", int(settings.verify_hostname)))
-    context = _CONTEXTS.get(key)
-    if context is None:
-        context = _build(settings)
-        while len(_CONTEXTS) >= _MAX_CONTEXTS:
-            del _CONTEXTS[next(iter(_CONTEXTS))]
-        _CONTEXTS[key] = context
-    return context
-
-
-def _stamp(file: str | None) -> tuple[str, int] | None:
-    return None if file is None else (file, Path(file).stat().st_mtime_ns)
-
-
-def _build(settings: LinkSettings) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=settings.ca_file)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2  # A00.FR.313
-    context.check_hostname = settings.verify_hostname
-    if settings.cert_file is not None:
-        context.load_cert_chain(settings.cert_file, settings.key_file)
-    return context
+    if settings.context is not None:
+        return settings.context()
+    files = TlsSettings(
+        ca_file=settings.ca_file,
+        cert_file=settings.cert_file,
+        key_file=settings.key_file,
+        verify_hostname=settings.verify_hostname,
+    )
+    return client_context(files)

@@ -11,7 +11,7 @@ from station.core.events import Event
 from station.core.types import Verdict
 from station.core.view import StationView
 from station.ocpp.delivery import Delivery
-from station.ocpp.dialect import CertificatePort, Frame, Payload
+from station.ocpp.dialect import CertificatePort, FirmwarePort, Frame, Payload
 from station.ocpp.records import RecordQueue
 from station.ocpp.registration import Registration
 from station.runtime.ports import GatewayPort
@@ -55,11 +55,18 @@ class NoCertificates:
     def installed(self, uses: frozenset[CertificateUse] | None, done: Callable[[tuple[Installed, ...]], None]) -> None:
         done(())
 
-    def signed(self, chain_pem: str, kind: LeafKind, done: Callable[[Outcome], None]) -> None:
+    def signed(self, chain_pem: str, kind: LeafKind | None, done: Callable[[Outcome], None]) -> None:
         done(_NO_STORE)
 
     def sign(self, kind: LeafKind) -> Outcome:
         return _NO_STORE
+
+
+class NoFirmware:
+    """`FirmwarePort` of a station that updates no firmware: it knows no manufacturer."""
+
+    def check(self, pem: str, done: Callable[[Outcome], None]) -> None:
+        done(Outcome("InvalidCertificate", "NotEnabled", "this station transfers no files"))
 
 
 _NO_STORE = Outcome("Rejected", "NotEnabled", "this station keeps no certificates")
@@ -68,7 +75,7 @@ _NO_STORE = Outcome("Rejected", "NotEnabled", "this station keeps no certificate
 class StationServices:
     """`station.ocpp.dialect.Services` of one station."""
 
-    __slots__ = ("_delivery", "_gateway", "_records", "_registration", "_transfers", "_wake", "certificates")
+    __slots__ = ("_delivery", "_gateway", "_records", "_registration", "_transfers", "_wake", "certificates", "firmware")
 
     def __init__(
         self,
@@ -85,6 +92,7 @@ class StationServices:
         self._wake = wake
         self._delivery: Delivery | None = None
         self.certificates: CertificatePort = NoCertificates()
+        self.firmware: FirmwarePort = NoFirmware()
 
     def attach(self, delivery: Delivery) -> None:
         """Delivery needs us to render, we need it to send."""

@@ -34,6 +34,10 @@ class CommVariables:
     def message_timeout_s(self) -> float:
         return self._number(_COMM, "MessageTimeout", "Default") or _DEFAULT_TIMEOUT_S
 
+    def network_attempts(self) -> int:
+        """NetworkProfileConnectionAttempts, at least 1."""
+        return max(1, int(self._number(_COMM, "NetworkProfileConnectionAttempts")))
+
     def offline_threshold_s(self) -> float:
         return self._number(_COMM, "OfflineThreshold")
 

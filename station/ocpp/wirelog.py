@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from station.logs import masked_addresses
 from station.runtime.fence import Fence, told
 
 FrameListener = Callable[[str, str, str | None, str], None]
@@ -68,6 +69,7 @@ class WireLog:
 
     def mask(self, text: str) -> str:
         """The text without passwords and PINs. Text that is no JSON but may hold a secret is withheld as a whole."""
+        text = masked_addresses(text)  # of file servers: GetLog, UpdateFirmware
         lower = text.lower()
         suspicious = any(hint in lower for hint in _HINTS)
         if not suspicious and not any(pin in text for pin in self._pins):

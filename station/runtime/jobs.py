@@ -34,7 +34,7 @@ class JobRun:
 
     job: str
     kind: str
-    arguments: Json
+    arguments: Json = field(repr=False)  # may hold an address with a password
     attempt: int
     state: Json
     _jobs: Jobs = field(repr=False)

@@ -22,7 +22,7 @@ from station.clock import Clock
 from station.errors import LinkError
 from station.sim.csms_faults import Fault, FaultKind, Faults
 from station.sim.csms_journal import Journal, Payload, Predicate, SeenFrame, SeenStation, SeenTransaction
-from station.sim.csms_policy import Policy, Token
+from station.sim.csms_policy import Policy, Signer, Token
 from station.sim.csms_session import POINTS, InvalidAnswerError, Refusal, Session
 from station.sim.csms_wire import Connection, PeerGoneError, WebsocketListener
 from station.sim.memory import MemoryNetwork
@@ -49,7 +49,8 @@ class EmbeddedCsms:
     tokens, default_status, boot_status, heartbeat_interval (s): see `Policy`, which `self.policy` changes later.
     clock: what it tells the stations and stamps its journal with; by default the system's.
     network: where stations in this process dial. websocket: whether to listen for others; by default when there is
-        no network. host, port (0: any), password (Basic auth for every station), ssl: of that listener.
+        no network. host, port (0: any), password (Basic auth: one for every station, or one per id), known (ids that may
+        connect), ssl: of that listener. signer: signs certificate requests (A02).
     fast: pass frames by our compiled validators (ten times faster); what they refuse the package judges itself.
     keep_frames: how many frames the journal keeps (None: all).
     """
@@ -68,7 +69,9 @@ class EmbeddedCsms:
         websocket: bool | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
-        password: str | None = None,
+        password: str | Mapping[str, str] | None = None,
+        known: frozenset[str] | None = None,
+        signer: Signer | None = None,
         ssl: SSLContext | None = None,
         subprotocols: Sequence[str] = ("ocpp2.0.1", "ocpp1.6"),
         fast: bool = False,
@@ -89,6 +92,7 @@ class EmbeddedCsms:
             retry_interval_s=retry_interval,
             strict_registration=strict_registration,
         )
+        self.policy.signer = signer
         self.journal = Journal(keep_frames)
         self.faults = Faults()
         self._fast = fast
@@ -99,7 +103,7 @@ class EmbeddedCsms:
         self._listener: WebsocketListener | None = None
         if websocket or (websocket is None and network is None):
             self._listener = WebsocketListener(
-                self._serve, subprotocols=subprotocols, host=host, port=port, password=password, ssl=ssl
+                self._serve, subprotocols=subprotocols, host=host, port=port, password=password, known=known, ssl=ssl
             )
 
     # --- life ---------------------------------------------------------------------------------------------------------
@@ -143,9 +147,7 @@ class EmbeddedCsms:
     @property
     def url(self) -> str:
         """Where stations connect, without their id. Raises LinkError without a websocket listener."""
-        if self._listener is None:
-            raise LinkError("this CSMS can be reached in memory only")
-        return self._listener.url
+        return self._web().url
 
     def offer_subprotocol(self, offered: bool) -> None:
         """False: open connections without choosing a subprotocol and stay silent, as some CSMSs do."""
@@ -153,6 +155,27 @@ class EmbeddedCsms:
             self._listener.offer_subprotocol = offered
         if self._network is not None:
             self._network.offer_subprotocol = offered
+
+    @property
+    def speaks_tls(self) -> bool:
+        return self._listener is not None and self._listener.url.startswith("wss:")
+
+    @property
+    def refuses_tls(self) -> bool:
+        return self._listener is not None and self._listener.refuse_tls
+
+    def refuse_tls(self, refuse: bool) -> None:
+        """True: every TLS handshake fails from now on. Raises LinkError without a websocket listener."""
+        self._web().refuse_tls = refuse
+
+    def set_password(self, station_id: str, password: str | None) -> None:
+        """Basic auth password of one station from its next connection on. Raises LinkError without a websocket listener."""
+        self._web().set_password(station_id, password)
+
+    def _web(self) -> WebsocketListener:
+        if self._listener is None:
+            raise LinkError("this CSMS can be reached in memory only")
+        return self._listener
 
     # --- what it knows ------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -49,6 +50,9 @@ class Faults:
 
     def __len__(self) -> int:
         return len(self._planned)
+
+    def __iter__(self) -> Iterator[Fault]:
+        return iter(tuple(self._planned))
 
     def add(self, fault: Fault) -> None:
         self._planned.append(fault)

@@ -36,6 +36,7 @@ class Point(ChargePoint):  # type: ignore[misc]  # the package ships no types
         self.seen = seen
         self.fast = fast
         self.allowed: set[str] = set()
+        self.due: list[tuple[str, Payload]] = []  # CALLs of ours that an answer of ours announces
         self._action: str | None = None
         # Validation is ours to arrange: see `check`.
         for route in self.route_map.values():
@@ -72,6 +73,23 @@ class Point(ChargePoint):  # type: ignore[misc]  # the package ships no types
             return
         self.seen.complaints.append(f"{msg.action} while {self.seen.registration}")
         raise SecurityError(details={"cause": f"registration is {self.seen.registration}"})
+
+    def sign(self, csr: str, kind: str) -> str:
+        """Status of the answer to SignCertificate; what was signed follows as CertificateSigned (A02.FR.04)."""
+        if self.policy.signer is None:
+            return "Rejected"
+        try:
+            chain = self.policy.signer(self.id, csr, kind)
+        except ValueError as error:
+            self.seen.complaints.append(f"certificate request: {error}")
+            return "Rejected"
+        if chain is not None:
+            self.due.append(("CertificateSigned", self.signed(chain, kind)))
+        return "Accepted"
+
+    def signed(self, chain: str, kind: str) -> Payload:
+        """Payload of CertificateSigned in this version."""
+        return {"certificateChain": chain}
 
     def note(self, action: str, payload: Payload) -> None:
         """Take a valid CALL into the station's record."""

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from station.clock import Clock, iso
 
-__all__ = ["Policy", "Token"]
+__all__ = ["Policy", "Signer", "Token"]
+
+Signer = Callable[[str, str, str], str | None]
+"""Signs a request of a station: (its id, the CSR as PEM, a CertificateSigningUseEnumType word) -> the chain as PEM, leaf first.
+
+None: it is accepted, and nothing follows. Raises ValueError when it will not.
+"""
 
 STATUSES_16 = frozenset({"Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx"})
 
@@ -36,6 +42,7 @@ class Policy:
 
     boot_status: one word, or the words of successive BootNotifications, the last of which stays.
     default_status: what an unknown identifier is.
+    signer: who signs certificate requests (A02); None: they are refused.
     strict_registration: CALLs of a station that is not accepted get a CALLERROR SecurityError (B02.FR.09, B03.FR.07).
     """
 
@@ -55,6 +62,7 @@ class Policy:
         self.heartbeat_interval_s = heartbeat_interval_s
         self.retry_interval_s = retry_interval_s
         self.strict_registration = strict_registration
+        self.signer: Signer | None = None
         self._tokens: dict[str, Token] = {}
         self._boots: list[str] = []
         self._tx_ids = itertools.count(1)
@@ -73,6 +81,15 @@ class Policy:
 
     def forget(self, value: str) -> None:
         self._tokens.pop(value.casefold(), None)
+
+    def tokens(self) -> list[Token]:
+        """Every token that it knows, by value."""
+        return sorted(self._tokens.values(), key=lambda token: token.key)
+
+    @property
+    def boot_plan(self) -> tuple[str, ...]:
+        """Answers to the next BootNotifications; the last one stays."""
+        return tuple(self._boots)
 
     def look_up(self, value: str) -> Token:
         """The token as it is now: expired when its time is over, `default_status` when unknown."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +41,10 @@ CONSEQUENCES = {
     "CustomerInformation": "NotifyCustomerInformation",
 }
 REMEMBERED = 64  # CALLs of the station whose answers, be they late, are still told with their action
-CERTIFICATE_TRIGGERS = frozenset({"SignChargingStationCertificate", "SignV2GCertificate", "SignCombinedCertificate"})
+FOLLOW_UP_S = 30.0
+CERTIFICATE_TRIGGERS = frozenset(
+    {"SignChargingStationCertificate", "SignV2GCertificate", "SignCombinedCertificate", "SignChargePointCertificate"}
+)
 
 
 class InvalidAnswerError(StationError):
@@ -203,6 +207,20 @@ class Session:
                 await self._point.route_message(text)
         finally:
             self._fault = None
+        while self._point.due:
+            self._later_on(self._follow_up(*self._point.due.pop(0)))
+
+    def _later_on(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+
+    async def _follow_up(self, action: str, payload: Payload) -> None:
+        """A CALL that follows from an answer. What becomes of it is in the journal; that it failed is a complaint as well."""
+        try:
+            await self.call(action, payload, timeout_s=FOLLOW_UP_S, check=True, in_turn=True)
+        except (StationError, TimeoutError, ValueError) as error:
+            self.seen.complaints.append(f"{action}: {error}")
 
     # --- the connection as the package's ChargePoint sees it --------------------------------------------------------
 
@@ -215,9 +233,7 @@ class Session:
             case Fault(kind=FaultKind.NEVER):
                 return
             case Fault(kind=FaultKind.LATE):
-                task = asyncio.ensure_future(self._put_later(message, fault.delay_s))
-                self._later.add(task)
-                task.add_done_callback(self._later.discard)
+                self._later_on(self._put_later(message, fault.delay_s))
             case Fault(kind=FaultKind.TWICE):
                 await self._put(message)
                 await self._put(message)

@@ -77,8 +77,8 @@ class Point16(Point):
         return call_result.DataTransfer(status="UnknownVendorId")
 
     @answers("SignCertificate")
-    def on_sign_certificate16(self, **_payload: Any) -> Any:
-        return call_result.SignCertificate(status="Rejected")
+    def on_sign_certificate16(self, csr: str, **_payload: Any) -> Any:
+        return call_result.SignCertificate(status=self.sign(csr, "ChargingStationCertificate"))
 
 
 add_empty_answers(

@@ -40,6 +40,9 @@ class Point201(Point):
         if wrong:
             self.seen.complaints.append(f"transaction {tx.id}: {wrong}")
 
+    def signed(self, chain: str, kind: str) -> Payload:
+        return {"certificateChain": chain, "certificateType": kind}
+
     def _info(self, id_token: dict[str, Any]) -> dict[str, Any]:
         # C02.FR.03, C05.FR.01: start button and central identifiers need no list.
         if id_token["type"] in {"NoAuthorization", "Central"}:
@@ -75,8 +78,10 @@ class Point201(Point):
         return call_result.DataTransfer(status="UnknownVendorId")
 
     @answers("SignCertificate")
-    def on_sign_certificate201(self, **_payload: Any) -> Any:
-        return call_result.SignCertificate(status="Rejected")
+    def on_sign_certificate201(
+        self, csr: str, certificate_type: str = "ChargingStationCertificate", **_payload: Any
+    ) -> Any:
+        return call_result.SignCertificate(status=self.sign(csr, certificate_type))
 
     @answers("NotifyEVChargingNeeds")
     def on_charging_needs201(self, **_payload: Any) -> Any:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
+from ssl import ALERT_DESCRIPTION_HANDSHAKE_FAILURE
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -89,7 +90,8 @@ class WebsocketListener:
     """A websocket server for stations. It can vanish and come back on the same port.
 
     subprotocols: what is supported. offer_subprotocol False: open the socket without one, as some CSMSs do.
-    password: when set, Basic auth with the station's id as user is asked for.
+    password: when set, Basic auth with the station's id as user is asked for; a mapping has a password per id, others get in
+        without. known: identities that may connect (404 for others); None: every one.
     """
 
     def __init__(
@@ -99,7 +101,8 @@ class WebsocketListener:
         subprotocols: Sequence[str],
         host: str = "127.0.0.1",
         port: int = 0,
-        password: str | None = None,
+        password: str | Mapping[str, str] | None = None,
+        known: frozenset[str] | None = None,
         ssl: SSLContext | None = None,
         ping_interval_s: float | None = None,
     ) -> None:
@@ -111,6 +114,11 @@ class WebsocketListener:
         self._ssl = ssl
         self._ping_interval_s = ping_interval_s
         self._server: Server | None = None
+        self.known = known
+        self.refuse_tls = False
+        """True: every TLS handshake fails, until it is False again."""
+        if ssl is not None:
+            ssl.sni_callback = self._handshake
         self.offer_subprotocol = True
 
     @property
@@ -162,10 +170,30 @@ class WebsocketListener:
                 return subprotocol
         raise NegotiationError(f"none of {list(offered)} is supported")
 
+    def _handshake(self, _socket: object, _name: str | None, _context: object) -> int | None:
+        """Called for every TLS handshake, right after the hello of the client."""
+        return ALERT_DESCRIPTION_HANDSHAKE_FAILURE if self.refuse_tls else None
+
+    def set_password(self, station: str, password: str | None) -> None:
+        """The password of one station from its next connection on (A01); None: it needs none."""
+        passwords = dict(self._password) if isinstance(self._password, Mapping) else {}
+        if password is None:
+            passwords.pop(station, None)
+        else:
+            passwords[station] = password
+        self._password = passwords
+
+    def _password_of(self, station: str) -> str | None:
+        return self._password.get(station) if isinstance(self._password, Mapping) else self._password
+
     def _check(self, connection: ServerConnection, request: Request) -> Response | None:
-        if self._password is None:
+        station = station_of(request.path)
+        if self.known is not None and station not in self.known:
+            return connection.respond(HTTPStatus.NOT_FOUND, f"no station is called {station!r} here\n")
+        password = self._password_of(station)
+        if password is None:
             return None
-        wanted = f"{station_of(request.path)}:{self._password}"
+        wanted = f"{station}:{password}"
         if hmac.compare_digest(_basic(request.headers.get("Authorization", "")), wanted.encode()):
             return None
         response = connection.respond(HTTPStatus.UNAUTHORIZED, "wrong user or password\n")

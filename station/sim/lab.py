@@ -11,7 +11,7 @@ import logging
 import random
 import tempfile
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,8 +28,13 @@ from station.core.view import StationView
 from station.errors import ConfigError, StationError
 from station.ocpp.link import LinkHooks, LinkState
 from station.ocpp.link_settings import LinkSettings
+from station.runtime.control import Controller
+from station.runtime.control_kinds import VERSIONS
 from station.sim import kept
-from station.sim.csms import EmbeddedCsms, Token
+from station.sim.bench import LabHost
+from station.sim.csms import EmbeddedCsms
+from station.sim.installer import SimInstaller
+from station.sim.lab_settings import KNOWN_TOKENS, STATION, LabSettings
 from station.sim.loop import DEFAULT_WALL, ScaledScheduler, VirtualLoop
 from station.sim.loop import run as run_virtual
 from station.sim.memory import MemoryLink, MemoryNetwork
@@ -37,43 +42,18 @@ from station.sim.switch import Switch
 from station.store.ops import StorePort
 from station.store.sqlite import SqliteStore
 
+__all__ = ["KNOWN_TOKENS", "Lab", "LabSettings", "run_lab"]
+
 log = logging.getLogger("station.lab")
 
 T = TypeVar("T")
 BOARD = "sim"
-KNOWN_TOKENS = ("04A1B2C3", "0BADCAFE", "DEADBEEF")
 FrameListener = Callable[[float, str, str, str | None, str], None]
 """(wall time, direction, masked text, action, verdict)."""
 TurnListener = Callable[[Event | None, list[Effect], Now], None]
+CarListener = Callable[[int, Car, float, bool], None]
 
 
-@dataclass(frozen=True, slots=True)
-class LabSettings:
-    """What stands on the bench.
-
-    versions: OCPP versions to offer, best first. csms_url: a foreign CSMS, None for the embedded one. speed: seconds of simulated time
-    per second, None for as fast as possible (embedded only). seed: the same seed gives the same run. folder: where the database
-    lives, and what the bench keeps from run to run; None for a temporary one. board: settings of the simulated board.
-    """
-
-    versions: tuple[str, ...] = ("2.0.1",)
-    csms_url: str | None = None
-    identity: str = "PILOT-1"
-    password: str | None = field(default=None, repr=False)
-    evses: int = 2
-    speed: float | None = None
-    seed: str = "1"
-    folder: Path | None = None
-    variables: Mapping[str, str] = field(default_factory=dict)
-    tokens: tuple[Token | str, ...] = KNOWN_TOKENS
-    board: Mapping[str, object] = field(default_factory=lambda: {"report_soc": True})
-    meter_poll_s: float = 5.0
-    trust_clock: bool = True
-    csms_fast: bool = False
-
-
-STATION = frozenset({"identity", "password", "versions", "variables", "meter_poll_s", "trust_clock"})
-"""Settings of the station itself: they may change from one boot to the next."""
 KEEP_EVERY_S = 1.0
 """Simulated seconds from which on a frame makes the bench remember how late it is, though nothing was saved."""
 
@@ -103,7 +83,7 @@ class Lab:
                 settings.tokens,
                 network=self.network,
                 clock=self.clock,
-                subprotocols=tuple(f"ocpp{version}" for version in settings.versions),
+                subprotocols=tuple(f"ocpp{version}" for version in dict.fromkeys((*settings.versions, *VERSIONS))),
                 fast=settings.csms_fast,
             )
         world = World(self.scheduler.time, self.scheduler)
@@ -126,6 +106,10 @@ class Lab:
         self._frames: list[FrameListener] = []
         self._turns: list[TurnListener] = []
         self._keeper: asyncio.Task[None] | None = None
+        self._last_car: dict[int, Car] = {}
+        self._guests: list[CarListener] = []
+        self._host: LabHost | None = None
+        self._control: Controller | None = None
 
     # --- life -----------------------------------------------------------------------------------------------------------
 
@@ -162,6 +146,7 @@ class Lab:
 
     async def _boot(self) -> None:
         self.app = StationApp(self._setup(), self._around())
+        self.settings = replace(self.settings, boot_reason=None)
         self.boots += 1
         self.app.client.on_frame(self._frame)
         self.app.gateway.listen(self._turn)
@@ -205,13 +190,17 @@ class Lab:
             url=settings.csms_url or "ws://embedded",
             versions=settings.versions,
             evses=tuple(EvseSetup(n, BOARD, n) for n in range(1, len(self.board.evses) + 1)),
-            vendor="Pilotwire",
-            model="Simulator",
-            serial=f"SIM-{settings.seed}"[:25],
+            vendor=settings.vendor,
+            model=settings.model,
+            serial=settings.serial or f"SIM-{settings.seed}"[:25],
+            boot_reason=settings.boot_reason,
             password=settings.password,
             variables=settings.variables,
             meter_poll_s=settings.meter_poll_s,
             trust_clock=settings.trust_clock,
+            certificates=self.database.parent / "certificates",
+            files=self.database.parent / "files",
+            firmware=self._installer().version(),
         )
 
     def _around(self) -> Surroundings:
@@ -224,7 +213,11 @@ class Lab:
             seed=self.settings.seed,
             host_boot=lambda: f"bench-{self._host_boots}",
             speed=self._speed,
+            installer=self._installer(),
         )
+
+    def _installer(self) -> SimInstaller:
+        return SimInstaller(self.database.parent / "files")
 
     def _speed(self) -> float:
         """Station seconds per second of the loop: on the virtual loop they are the same thing."""
@@ -275,10 +268,23 @@ class Lab:
 
     @property
     def running(self) -> StationApp:
-        """The station; raises StationError while it has no power."""
+        """The station; raises StationError while it has no power, or its program was stopped."""
         if self.app is None:
-            raise StationError("the station has no power")
+            raise StationError("the program does not run" if self.board.powered else "the station has no power")
         return self.app
+
+    @property
+    def host(self) -> LabHost:
+        """The bench as the command table sees it."""
+        if self._host is None:
+            self._host = LabHost(self)
+        return self._host
+
+    def control(self) -> Controller:
+        """The command table over this bench; always the same one."""
+        if self._control is None:
+            self._control = Controller(self.host)
+        return self._control
 
     @property
     def powered(self) -> bool:
@@ -297,8 +303,26 @@ class Lab:
     def plug(self, evse: int = 1, car: Mapping[str, object] | None = None, cable_a: float = 32.0) -> Car:
         """Plug a car in. car: fields of CarSettings. Raises ConfigError for a car that cannot be, DeviceError when occupied."""
         vehicle = Car(CarSettings(**(car or {})))  # type: ignore[arg-type]  # CarSettings checks every field itself
-        self.board.plug(evse, vehicle, cable_a)
-        return vehicle
+        return self._plug(evse, vehicle, cable_a)
+
+    def plug_again(self, evse: int = 1, cable_a: float = 32.0) -> Car:
+        """The car that was last at this EVSE comes back. Raises StationError when there was none, DeviceError as `plug`."""
+        car = self._last_car.get(evse)
+        if car is None:
+            raise StationError(f"no car was at EVSE {evse} that could come back")
+        return self._plug(evse, car, cable_a)
+
+    def _plug(self, evse: int, car: Car, cable_a: float) -> Car:
+        energy_wh = car.battery.energy_wh - car.put_in_wh
+        self.board.plug(evse, car, cable_a)
+        known, self._last_car[evse] = self._last_car.get(evse) is car, car
+        for listener in self._guests:
+            listener(evse, car, energy_wh, known)
+        return car
+
+    def on_plug(self, listener: CarListener) -> None:
+        """Hear of every car that is plugged in: (EVSE, car, energy in its battery, whether it came back)."""
+        self._guests.append(listener)
 
     def unplug(self, evse: int = 1, *, at_car: bool = False) -> None:
         """Raises DeviceError when the plug is locked."""
@@ -371,6 +395,28 @@ class Lab:
             await app.kill()
             self.board.host_lost()
             await self._boot()
+
+    async def stop(self) -> None:
+        """The program is stopped in good order; the board keeps its power. Raises StationError when it does not run."""
+        async with self._supply:
+            app = self.running
+            await self._stop_keeper()
+            self._keep()
+            self.app = None
+            await app.stop()
+
+    async def start(self) -> None:
+        """The program is started again after `stop`. Nothing happens when it runs; raises StationError without power."""
+        async with self._supply:
+            if not self.board.powered:
+                raise StationError("the station has no power")
+            if self.app is None:
+                await self._boot()
+
+    @property
+    def speed(self) -> float | None:
+        """Simulated seconds per second; None: as fast as possible."""
+        return self.scheduler.speed
 
     def set_speed(self, speed: float | None) -> None:
         """Simulated seconds per second from now on; None: as fast as possible (embedded CSMS only); 0 pauses."""

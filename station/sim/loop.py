@@ -45,6 +45,9 @@ DEFAULT_WALL = 1_767_225_600.0
 MAX_LAG_S = 1.0
 """A paced loop that fell behind by more than this (the laptop slept) goes on from here instead of rushing after."""
 
+LONGEST_WAIT_S = 3600.0
+"""Real seconds of one wait: at a tiny speed the next timer is further away than the system can count."""
+
 
 class StuckError(RuntimeError):
     """Virtual time has nothing to jump to, nothing is ready, and no thread reports within the patience given."""
@@ -121,6 +124,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._jobs = 0
         self._holds: dict[int, float] = {}
         self._hold_numbers = itertools.count()
+        self._calm: list[asyncio.Future[None]] = []
         self._speed: float | None = None
         self._anchor = (0.0, 0.0)
         self.set_speed(speed)
@@ -162,6 +166,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         finally:
             del self._holds[number]
 
+    async def quiet(self) -> None:
+        """Wait until all that can happen now has happened: nothing is ready and no thread is at work. No time passes."""
+        calm: asyncio.Future[None] = self.create_future()
+        self._calm.append(calm)
+        await calm
+
     def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
         self._jobs += 1
         try:
@@ -184,6 +194,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Nothing is ready: wait for threads, jump to the next timer (`timeout` seconds ahead), or pace."""
         if self._jobs:
             return self._virtual_selector.poll(None)
+        if self._calm:
+            for calm in self._calm:
+                _wake(calm)
+            self._calm.clear()
+            return []
         if self._holds:
             left = max(self._holds.values()) - time.monotonic()
             if left > 0:
@@ -220,8 +235,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         wait = real + (target - virtual) / speed - time.monotonic()
         if wait < -MAX_LAG_S:
             self._anchor = (time.monotonic(), target)
-        events = self._virtual_selector.poll(max(0.0, wait))
-        if events:
+        events = self._virtual_selector.poll(max(0.0, min(wait, LONGEST_WAIT_S)))
+        if events or wait > LONGEST_WAIT_S:
             reached = self._anchor[1] + (time.monotonic() - self._anchor[0]) * speed
             self._virtual_now = min(target, max(self._virtual_now, reached))
         else:

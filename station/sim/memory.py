@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from station.errors import LinkError
 from station.ocpp.link import LinkHooks, LinkState
 from station.ocpp.link_settings import LinkSettings
+from station.ocpp.trouble import Trouble
 from station.sim.csms_wire import PeerGoneError, Serve
 
 __all__ = ["MemoryConnection", "MemoryLink", "MemoryNetwork"]
@@ -126,11 +127,16 @@ class MemoryConnection:
 
 
 class MemoryNetwork:
-    """Where links dial and the embedded CSMS listens. `latency_s` holds for each direction."""
+    """Where links dial and the embedded CSMS listens. `latency_s` holds for each direction.
+
+    Every URL leads to the same CSMS, but those in `absent`. dialled: the URLs of the last attempts.
+    """
 
     def __init__(self, *, latency_s: float = 0.0) -> None:
         self.latency_s = latency_s
         self.offer_subprotocol = True
+        self.absent: set[str] = set()
+        self.dialled: deque[str] = deque(maxlen=100)
         self._serve: Serve | None = None
         self._subprotocols: tuple[str, ...] = ()
         self._connections: set[MemoryConnection] = set()
@@ -173,7 +179,8 @@ class MemoryNetwork:
 
     def dial(self, station: str, offered: Sequence[str], link: MemoryLink) -> MemoryConnection:
         """Open a connection. Raises LinkError when the network or the CSMS refuses."""
-        if station in self._down or None in self._down:
+        self.dialled.append(link.url)
+        if station in self._down or None in self._down or link.url in self.absent:
             raise LinkError("network is unreachable")
         if self._serve is None:
             raise LinkError("connection refused")
@@ -196,7 +203,7 @@ class MemoryNetwork:
 
 
 class MemoryLink:
-    """The station's side, as `Link` is. It dials again for ever until `close`. The URL in the settings is not looked at."""
+    """The station's side, as `Link` is. It dials again for ever until `close`. There is neither HTTP nor TLS."""
 
     def __init__(self, network: MemoryNetwork, settings: LinkSettings, hooks: LinkHooks, rng: random.Random) -> None:
         self.state = LinkState.IDLE
@@ -245,6 +252,11 @@ class MemoryLink:
 
     def ping_interval_changed(self) -> None:
         """WebSocketPingInterval has a new value; the network asks for it when a wire is cut silently."""
+
+    @property
+    def url(self) -> str:
+        """Where it dials now."""
+        return self._settings.url
 
     @property
     def pong_overdue_s(self) -> float | None:
@@ -305,17 +317,24 @@ class MemoryLink:
         self.state = LinkState.CONNECTING
         offered = self._settings.subprotocols()
         try:
+            if self._settings.refusal is not None:
+                raise LinkError(self._settings.refusal)
             connection = self._network.dial(self._settings.identity, offered, self)
         except LinkError as error:
-            self.last_error = str(error)
-            self._dial_in(self._next_wait())
+            self._failed(str(error))
             return
         if connection.subprotocol is None:
             # OCPP-J: without an agreed subprotocol there is no common language.
             connection.up.put(None, self._network.latency_s)
-            self.last_error = f"the CSMS chose none of the subprotocols offered ({', '.join(offered)})"
-            self._dial_in(self._next_wait())
+            self._failed(f"the CSMS chose none of the subprotocols offered ({', '.join(offered)})")
             return
         self._connection = connection
         self.state = LinkState.OPEN
         self._hooks.on_open(connection.subprotocol)
+
+    def _failed(self, reason: str) -> None:
+        self.last_error = reason
+        wait = self._next_wait()
+        self._hooks.on_failed(Trouble(reason))
+        if self.state is not LinkState.CLOSED:
+            self._dial_in(wait)

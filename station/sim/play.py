@@ -19,13 +19,14 @@ from typing import Any
 
 from hal.errors import ConfigError as HardwareConfigError
 from station.errors import ConfigError, ScenarioError
+from station.runtime.control_command import Command
 from station.sim.lab import Lab
 from station.sim.loop import run as run_virtual
 from station.sim.scenario import Scenario, Step, load, shipped_files
 from station.sim.scenario_ledger import Ledger
 from station.sim.scenario_show import Conversation, Screen, Unbroken, clock, make_screen
 from station.sim.scenario_stage import Stage, StepFailed
-from station.sim.steps import WRONG_HANDS
+from station.sim.steps import WRONG_HANDS, carry_out
 
 __all__ = ["Outcome", "main", "play", "shipped"]
 
@@ -195,6 +196,8 @@ class _Player:
         if not part.passes_time:
             await asyncio.sleep(self._scenario.head.pause)
             stage.since = stage.cursor = stage.csms.mark()
+        if isinstance(part, Command):
+            return await carry_out(stage, part)
         done: str = await part.act(stage)
         return done
 

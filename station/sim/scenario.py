@@ -17,12 +17,13 @@ from station.core.components import standard_definitions
 from station.core.types import EvseInfo
 from station.errors import ConfigError, ScenarioError
 from station.ocpp.schemas import Schemas
+from station.runtime.control_command import Command
 from station.sim.csms import Token
 from station.sim.lab import KNOWN_TOKENS, LabSettings
 from station.sim.scenario_csms import CSMS_COMMANDS, PLACE, REGISTRATIONS, STATUSES, Call
 from station.sim.scenario_expect import EXPECTATIONS, Expectation, Message, NoMessage
 from station.sim.scenario_kinds import EMPTY, Duration, Fixed, Scalars, Table, Tokens, Words
-from station.sim.steps import COMMANDS, EVSE, VERSIONS, Charge, Command
+from station.sim.steps import COMMANDS, EVSE, VERSIONS, Deed
 
 __all__ = [
     "DEEDS",
@@ -38,7 +39,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-DEEDS: dict[str, type[Command]] = {**COMMANDS, **CSMS_COMMANDS}
+DEEDS: dict[str, type[Command | Deed]] = {**COMMANDS, **CSMS_COMMANDS}
 SUFFIX = ".toml"
 LONGEST_NOTE = 500
 
@@ -104,7 +105,7 @@ class Step:
 
     number: int
     name: str
-    part: Command | Expectation
+    part: Command | Deed | Expectation
     note: str
     ocpp: tuple[str, ...]
     shown: str
@@ -287,14 +288,9 @@ def _inner_problems(part: Any, station: StationTable | None) -> Iterator[tuple[s
     evse = getattr(part, "evse", 1)
     if station is not None and isinstance(evse, int) and evse > station.evses:
         yield "evse", f"must be at most {station.evses} (got {evse})", "give [station] more evses"
-    if isinstance(part, Charge):
-        goals = [name for name in ("until_soc", "until_wh", "duration") if getattr(part, name) is not None]
-        if len(goals) != 1:
-            yield (
-                "until_soc",
-                "one of until_soc, until_wh and duration must be given, and only one",
-                "say how long it charges",
-            )
+    if isinstance(part, Command):
+        for wrong in part.problems():
+            yield wrong.field, wrong.problem, ""
 
 
 def _action_problems(

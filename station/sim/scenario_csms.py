@@ -12,7 +12,7 @@ from station.sim.lab import KNOWN_TOKENS
 from station.sim.scenario_kinds import EMPTY, Conditions, Duration, Table, Words, render_duration
 from station.sim.scenario_match import Condition, mismatches
 from station.sim.scenario_stage import Stage, StepFailed
-from station.sim.steps import Command, Deed, evse_field
+from station.sim.steps import Deed, DeedBase, evse_field
 
 __all__ = ["CSMS_COMMANDS", "REGISTRATIONS", "STATUSES", "send_call"]
 
@@ -57,7 +57,7 @@ def _expect_status(action: str, answer: Any, status: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Call(Deed):
+class Call(DeedBase):
     """The CSMS sends any message and looks at the answer. `$tx.1` in the payload is the id of the newest transaction at EVSE 1."""
 
     action: str = setting(ACTION, "Name of the message.")
@@ -106,7 +106,7 @@ def _filled(stage: Stage, value: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteStart(Deed):
+class RemoteStart(DeedBase):
     """The CSMS starts a session, in the words of the version that is spoken."""
 
     evse: int = evse_field()
@@ -128,7 +128,7 @@ class RemoteStart(Deed):
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteStop(Deed):
+class RemoteStop(DeedBase):
     """The CSMS stops the session that runs at an EVSE, in the words of the version that is spoken."""
 
     evse: int = evse_field()
@@ -144,7 +144,7 @@ class RemoteStop(Deed):
 
 
 @dataclass(frozen=True, slots=True)
-class CsmsToken(Deed):
+class CsmsToken(DeedBase):
     """The CSMS changes its mind about a token."""
 
     token: str = setting(TOKEN, "Which one.")
@@ -159,7 +159,7 @@ class CsmsToken(Deed):
 
 
 @dataclass(frozen=True, slots=True)
-class CsmsBoot(Deed):
+class CsmsBoot(DeedBase):
     """What the CSMS will answer to the next BootNotifications; the last word stays."""
 
     status: tuple[str, ...] = setting(Words(REGISTRATIONS), "The words, one per BootNotification.")
@@ -170,7 +170,7 @@ class CsmsBoot(Deed):
 
 
 @dataclass(frozen=True, slots=True)
-class CsmsFault(Deed):
+class CsmsFault(DeedBase):
     """The CSMS misbehaves when it answers the next message of this kind."""
 
     kind: str = setting(Text(choices=tuple(FAULTS)), "What happens to the answer.")
@@ -195,7 +195,7 @@ class CsmsFault(Deed):
 
 
 @dataclass(frozen=True, slots=True)
-class CsmsDown(Deed):
+class CsmsDown(DeedBase):
     """The CSMS vanishes: every connection ends and none is accepted."""
 
     abrupt: bool = setting(Flag(), "Without a word.", default=True)
@@ -206,7 +206,7 @@ class CsmsDown(Deed):
 
 
 @dataclass(frozen=True, slots=True)
-class CsmsUp(Deed):
+class CsmsUp(DeedBase):
     """The CSMS is back and remembers everything."""
 
     async def act(self, stage: Stage) -> str:
@@ -214,7 +214,7 @@ class CsmsUp(Deed):
         return ""
 
 
-CSMS_COMMANDS: dict[str, type[Command]] = {
+CSMS_COMMANDS: dict[str, type[Deed]] = {
     "call": Call,
     "remote_start": RemoteStart,
     "remote_stop": RemoteStop,

@@ -13,6 +13,7 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from station.config_fields import Kind, kind_of
+from station.runtime.control_command import GROUPS
 from station.sim import scenario_match
 from station.sim.scenario import STEP_FIELDS, CsmsTable, Head, StationTable, load, shipped_files
 from station.sim.scenario_csms import CSMS_COMMANDS
@@ -41,6 +42,11 @@ STATE_FIELDS = """
 `powered`, `register_wh`, `car.soc`, `car.power_w`. What there is none of is absent.
 """
 
+TABLE_NOTE = """
+What follows is the [table of commands](control.md) of the station: the same can be done by hand, over REST, by `station ctl` and
+from a test.
+"""
+
 
 def document() -> str:
     """The page in Markdown."""
@@ -54,7 +60,11 @@ def document() -> str:
         "`[[step]]`: either `do` or `expect`, and the fields of what is done or expected.\n",
         *_rows("Key", common),
     ]
-    parts += ["## What can be done: people, accidents, time\n", *_entries("do", COMMANDS)]
+    parts += _prose(TABLE_NOTE)
+    for group in GROUPS:
+        rows = {name: cls for name, cls in COMMANDS.items() if cls.group == group}
+        if rows:
+            parts += [f"## What can be done: {group}\n", *_entries("do", rows)]
     parts += ["## What can be done: the CSMS\n", *_entries("do", CSMS_COMMANDS)]
     parts += ["## What can be expected\n", *_entries("expect", EXPECTATIONS), *_prose(STATE_FIELDS)]
     parts += ["## Conditions\n", inspect.cleandoc(scenario_match.__doc__ or "").partition("\n\n")[2], ""]

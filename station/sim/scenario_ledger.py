@@ -153,7 +153,9 @@ def energy_problems(stage: Stage, evse: int, tolerance_wh: float) -> tuple[float
         if any(later < earlier - tolerance_wh for earlier, later in itertools.pairwise(registers)):
             problems.append(f"the register of transaction {seen.id} went backwards: {registers}")
     metered = stage.lab.board.evse(evse).meter.register_wh - stage.registers[evse]
-    drawn = sum((car.battery.energy_wh - before) / car.settings.efficiency for car, before in _cars(stage, evse))
+    drawn = sum(
+        (car.battery.energy_wh - car.put_in_wh - before) / car.settings.efficiency for car, before in _cars(stage, evse)
+    )
     allowed = tolerance_wh * max(count, 1)
     if abs(told - metered) > allowed:
         problems.append(f"the CSMS was told {told:.1f} Wh in {count} transactions, the meter counted {metered:.1f} Wh")

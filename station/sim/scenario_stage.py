@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from hal.sim.car import Car
 from station.errors import StationError
+from station.runtime.control import Controller
 from station.sim.csms import EmbeddedCsms
 from station.sim.csms_journal import SeenFrame, SeenTransaction
 from station.sim.lab import Lab
@@ -36,11 +37,17 @@ class Stage:
         self.station = lab.settings.identity
         self.started = version
         self.since = self.cursor = 0
+        self.control: Controller = lab.control()
         self.cars: dict[int, list[tuple[Car, float]]] = {}
+        lab.on_plug(self._plugged)
         self.registers = {evse.number: evse.meter.register_wh for evse in lab.board.evses}
         self._news = asyncio.Event()
         lab.on_turn(lambda *_turn: self._news.set())
         self.csms.journal.listeners.append(lambda _frame: self._news.set())
+
+    def _plugged(self, evse: int, car: Car, energy_wh: float, again: bool) -> None:
+        if not again:
+            self.cars.setdefault(evse, []).append((car, energy_wh))
 
     @property
     def version(self) -> str:

@@ -65,10 +65,11 @@ class Screen:
     It fits into 80 columns and 24 lines: without room for a panel per EVSE, those around the chosen one get three lines each.
     """
 
-    def __init__(self, lab: Lab, csms: str = "the embedded CSMS") -> None:
-        """csms: who is at the other end, for people."""
+    def __init__(self, lab: Lab, csms: str = "the embedded CSMS", panel: str = "") -> None:
+        """csms: who is at the other end, for people. panel: where the front panel is."""
         self._lab = lab
         self._csms = csms
+        self._panel = panel
         self._conversation = Conversation()
         self.frames: deque[SeenFrame] = deque(maxlen=FRAMES_KEPT)
         self.chosen = 1
@@ -200,6 +201,8 @@ class Screen:
         """The note, what is wrong with the connection, the keys; and how many lines they take."""
         keys = _keys(width)
         parts: list[RenderableType] = [Text(printable(self.note), style="yellow", no_wrap=True, overflow="ellipsis")]
+        if self._panel:
+            parts.insert(0, Text(printable(f" {self._panel}"), style="dim", no_wrap=True, overflow="ellipsis"))
         trouble = self._trouble()
         if trouble is not None:
             parts.append(Text(printable(trouble), style="bold yellow", no_wrap=True, overflow="ellipsis"))

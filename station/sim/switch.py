@@ -7,6 +7,7 @@ import random
 
 from station.ocpp.link import Link, LinkHooks, LinkState
 from station.ocpp.link_settings import LinkSettings
+from station.ocpp.trouble import Trouble
 
 __all__ = ["Switch"]
 
@@ -85,6 +86,9 @@ class Switch:
 
     def on_text(self, text: str) -> None:
         self._hooks.on_text(text)
+
+    def on_failed(self, trouble: Trouble) -> None:
+        self._hooks.on_failed(trouble)
 
     def on_closed(self, reason: str) -> None:
         if self._open:

@@ -21,10 +21,12 @@ from station.core.facts import TxFact
 from station.core.types import TxPhase
 from station.errors import ConfigError, StationError
 from station.ocpp.link_settings import LinkSettings
+from station.runtime.control_socket import listening
 from station.sim.brief import Conversation
 from station.sim.demo import Demo
 from station.sim.lab import KNOWN_TOKENS, Lab, LabSettings, run_lab
 from station.sim.loop import sleep
+from station.sim.panel import PanelOptions, front_panel, panel_settings, together
 
 REDRAW_S = 0.125
 FOLLOW_S = 1.5
@@ -39,7 +41,10 @@ ARGUMENTS = {"url": "--csms", "identity": "--id", "password": "--password-file"}
 
 @dataclass(frozen=True, slots=True)
 class SimOptions:
-    """The command line of `station sim`. speed: None for as fast as possible. token: the card that everybody uses."""
+    """The command line of `station sim`. speed: None for as fast as possible. token: the card that everybody uses.
+
+    socket: where `station ctl` reaches it. panel: the front panel, None for none.
+    """
 
     version: str = "2.0.1"
     csms_url: str | None = None
@@ -53,20 +58,26 @@ class SimOptions:
     demo: bool = True
     plain: bool = False
     duration_s: float | None = None
+    socket: Path | None = None
+    panel: PanelOptions | None = None
 
 
 def run_sim(options: SimOptions) -> int:
     """Run until the end, `q`, Ctrl-C or SIGTERM. Raises ConfigError and StationError."""
-    settings = _settings(options)
     screen = not options.plain and _has_screen()
+    hurried = not screen and options.speed is None
+    settings, web = together(lambda: settings_of(options), lambda: panel_settings(options.panel, hurried=hurried))
     logs.set_up("ERROR" if screen else "WARNING", "text", os.environ)
     # Both views say in their own words why there is no connection.
     logging.getLogger("station.link").setLevel(logging.ERROR)
     show = _with_screen if screen else _with_lines
 
     async def work(lab: Lab) -> None:
-        with _signals() as ended:
-            await show(lab, options, ended)
+        browser = options.panel.browser if options.panel is not None else None
+        panel = front_panel(lab.control, web, browser=browser, person=screen)
+        async with listening(lambda: lab.control(), options.socket):
+            with signals() as ended, panel as where:
+                await show(lab, options, ended, where)
 
     with contextlib.suppress(KeyboardInterrupt):
         run_lab(settings, work, start_wall=Clock().now().wall)
@@ -77,7 +88,7 @@ def _has_screen() -> bool:
     return sys.stdout.isatty() and sys.stdin.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
 
 
-def _settings(options: SimOptions) -> LabSettings:
+def settings_of(options: SimOptions) -> LabSettings:
     """The bench that the command line asks for. Raises ConfigError naming the arguments that are wrong."""
     if options.csms_url is not None and options.speed is None:
         raise ConfigError(["--speed: max needs the embedded CSMS; towards --csms use a number"])
@@ -203,7 +214,7 @@ def place(lab: Lab) -> str:
 
 
 @contextlib.contextmanager
-def _signals() -> Iterator[asyncio.Future[None]]:
+def signals() -> Iterator[asyncio.Future[None]]:
     """A future that is done as soon as somebody wants us to end. Ctrl-C is asyncio's own business: it cancels."""
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
@@ -278,7 +289,7 @@ class Lines:
         _done(self.gone)
 
 
-async def _with_lines(lab: Lab, options: SimOptions, ended: asyncio.Future[None]) -> None:
+async def _with_lines(lab: Lab, options: SimOptions, ended: asyncio.Future[None], panel: str) -> None:
     conversation = Conversation()
     tally = Tally(lab)
     lines = Lines()
@@ -294,6 +305,8 @@ async def _with_lines(lab: Lab, options: SimOptions, ended: asyncio.Future[None]
         lab.clock.now().wall,
         f"station {options.identity}, OCPP {options.version}, seed {options.seed}, towards {place(lab)}",
     )
+    if panel:
+        lines.say(lab.clock.now().wall, panel)
     work = [_status_lines(lab, lines), _trouble_lines(lab, lines)]
     if options.demo:
         work.append(_demo(lab, options).run())
@@ -392,7 +405,7 @@ def _logs_in(screen: Any) -> Iterator[None]:
                 root.handle(record)
 
 
-async def _with_screen(lab: Lab, options: SimOptions, ended: asyncio.Future[None]) -> None:
+async def _with_screen(lab: Lab, options: SimOptions, ended: asyncio.Future[None], panel: str) -> None:
     try:
         from rich.live import Live
 
@@ -402,7 +415,7 @@ async def _with_screen(lab: Lab, options: SimOptions, ended: asyncio.Future[None
         raise StationError(
             f"the screen needs the extra `sim`: pip install 'pilotwire[sim]', or use --plain ({error})"
         ) from error
-    screen = Screen(lab, place(lab))
+    screen = Screen(lab, place(lab), panel)
     tally = Tally(lab)
     demo = _demo(lab, options)
     keys = Keys(lab, screen, demo)

@@ -19,28 +19,30 @@ HERE = Path(__file__).parent
 CASES = HERE.parents[2] / "shared" / "vectors" / "octt_201_station_cases.csv"
 
 _USE_CASES = {
-    "A": (4,),
+    "A": (2, 3, 4),
     "B": (1, 2, 3, 4, 5, 6, 7, 11, 12),
     "C": (1, 2, 3, 4, 5, 6, 9, 10, 11, 12, 15),
     "E": tuple(range(1, 15)),
     "F": (1, 2, 3, 5, 6),
     "G": (1, 2, 3, 4),
     "J": (1, 2),
+    "M": (3, 4, 5),
     "P": (1, 2),
 }
 COVERED = frozenset(f"{block}{number:02}" for block, numbers in _USE_CASES.items() for number in numbers)
 """The use cases that this station has."""
 
-_CERTIFICATES = "the station has no certificates of its own yet (A02)"
+_COMBINED = "the connections to CSMS and vehicle have certificates of their own: TC_A_11, TC_A_12"
+_NEW_ROOT = "in TLS handshakes: tests/ocpp/test_trust.py"
 _LOCAL_LIST = "there is no local authorisation list yet (D01)"
 _LOGS = "no log is uploaded yet (N01); the trigger is answered with NotImplemented"
 _FIRMWARE = "firmware is not updated over OCPP yet (L01); the trigger is answered with NotImplemented"
 _EVSE_RESET = "for stations that cannot reset an EVSE alone; ours can: TC_B_25 to TC_B_27"
 
 OUT_OF_SCOPE = {
-    "TC_A_11_CS": _CERTIFICATES,
-    "TC_A_12_CS": _CERTIFICATES,
-    "TC_A_23_CS": _CERTIFICATES,
+    "TC_A_13_CS": _COMBINED,
+    "TC_M_30_CS": _NEW_ROOT,
+    "TC_M_31_CS": _NEW_ROOT,
     "TC_B_15_CS": "for stations without SummaryInventory; ours has it: TC_B_14",
     "TC_B_24_CS": "there are no reservations yet (H01)",
     "TC_B_28_CS": _EVSE_RESET,

@@ -500,7 +500,8 @@ async def test_quirk_13_settings_have_no_side_effects(s: Stage) -> None:
     assert [entry["key"] for entry in before] == [key.name for key in keys.TABLE]
     for entry in before:
         if "value" in entry:
-            expected = "Rejected" if entry["readonly"] else "Accepted"
+            # Security whitepaper, A05.FR.01: a SecurityProfile that is not higher is refused.
+            expected = "Rejected" if entry["readonly"] or entry["key"] == "SecurityProfile" else "Accepted"
             await s.order("ChangeConfiguration", expected, key=entry["key"], value=entry["value"])
     await asyncio.sleep(30)
     assert (await s.call("GetConfiguration"))["configurationKey"] == before

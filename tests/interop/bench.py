@@ -79,6 +79,7 @@ class Bench:
         self.csms_ahead_s = 0.0
         self.scheduler = ScaledScheduler(asyncio.get_running_loop(), SPEED)
         self.origin = self.scheduler.time()
+        self.begins = DEFAULT_WALL  # wall time of the start
         world = World(now=self.scheduler.time, scheduler=self.scheduler)
         self.sim: SimBoard = build({"evses": 2, "initial_wh": METER_WH}, world, rng=random.Random(1))
         self._file = folder / "station.sqlite3"
@@ -95,7 +96,7 @@ class Bench:
         return self.setup.versions[0]
 
     def wall(self) -> float:
-        return DEFAULT_WALL + self.scheduler.time() - self.origin
+        return self.begins + self.scheduler.time() - self.origin
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -113,7 +114,7 @@ class Bench:
         around = Surroundings(
             boards=lambda: {"sim": self.sim.board},
             open_store=file_store(self._file, self.wall),
-            link=_link,
+            link=_Link,
             scheduler=self.scheduler,
             wall=self.wall,
             seed="interop",
@@ -198,9 +199,8 @@ class Bench:
     def _picture(self) -> str:
         """How things stand, for a failed test."""
         frames = [f"{direction:3} {verdict} {text[:300]}" for direction, verdict, text in self.frames[-25:]]
-        return "\n".join(
-            [*frames, *map(str, self.app.view().evses), f"link: {self.app.client.online}, queue: {self.queued()}"]
-        )
+        link = f"link: {self.app.client.online} ({self.app.client._link.last_error}), queue: {self.queued()}"
+        return "\n".join([*frames, *map(str, self.app.view().evses), link])
 
     async def passes(self, seconds: float) -> None:
         """So many seconds of the station's time."""
@@ -299,8 +299,7 @@ class Bench:
             assert stop.payload["meterStop"] <= round(max(self.register(evse) for evse in (1, 2)))
 
 
-def _link(settings: LinkSettings, hooks: LinkHooks, rng: random.Random) -> Link:
-    """The real link; its back-off passes as fast as the station's time."""
+def _faster(settings: LinkSettings) -> LinkSettings:
     inner = settings.back_off
 
     def scaled() -> Any:
@@ -311,7 +310,19 @@ def _link(settings: LinkSettings, hooks: LinkHooks, rng: random.Random) -> Link:
             random_range_s=back_off.random_range_s / SPEED,
         )
 
-    return Link(replace(settings, back_off=scaled), hooks, rng)
+    return replace(settings, back_off=scaled)
+
+
+class _Link(Link):
+    """The real link; its back-off passes as fast as the station's time."""
+
+    __slots__ = ()
+
+    def __init__(self, settings: LinkSettings, hooks: LinkHooks, rng: random.Random) -> None:
+        super().__init__(_faster(settings), hooks, rng)
+
+    def configure(self, settings: LinkSettings) -> None:
+        super().configure(_faster(settings))
 
 
 def once(calls: list[Heard], repeats: int) -> list[Heard]:

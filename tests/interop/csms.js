@@ -4,6 +4,7 @@
 // {"event": "call", ...} go to stdout, one a line. It ends when stdin does.
 'use strict';
 
+const https = require('https');
 const readline = require('readline');
 const { RPCServer, NOREPLY, createRPCError } = require('ocpp-rpc');
 
@@ -19,6 +20,8 @@ const fresh = () => ({
     refuse: null, // HTTP status for every upgrade
     subprotocol: true, // false: open without having agreed on one
     password: null, // Basic auth that is asked for
+    passwordHex: null, // the same, as bytes
+    identities: null, // who is known; null: everybody
     firstTx: 0, // 1.6: the first transactionId; 0 is a legal one
     clock: { real: 0, at: 0, speed: 1 }, // a CSMS whose time runs as fast as the station's
 });
@@ -27,6 +30,7 @@ let policy = fresh();
 
 let server = null;
 let http = null;
+const secured = []; // listeners with TLS
 let connections = 0;
 let nextTx = null;
 let epoch = 0; // grows with every `reset`: lines of an earlier test have nothing to say
@@ -58,6 +62,8 @@ const ANSWERS = {
         StopTransaction: ({ idTag }) => (idTag === undefined ? {} : { idTagInfo: info(idTag) }),
         MeterValues: () => ({}),
         StatusNotification: () => ({}),
+        SecurityEventNotification: () => ({}),
+        SignCertificate: () => ({ status: 'Accepted' }),
         DataTransfer: () => ({ status: 'Accepted' }),
     },
     'ocpp2.0.1': {
@@ -70,6 +76,7 @@ const ANSWERS = {
         NotifyEvent: () => ({}),
         NotifyReport: () => ({}),
         SecurityEventNotification: () => ({}),
+        SignCertificate: () => ({ status: 'Accepted' }),
         DataTransfer: () => ({ status: 'Accepted' }),
     },
 };
@@ -124,7 +131,10 @@ function serve(client) {
     const conn = ++connections;
     clients.add(client);
     const protocol = client.protocol ?? '';
-    say({ event: 'open', conn, protocol, offered: [...client.handshake.protocols], endpoint: client.handshake.endpoint });
+    const { socket } = client.handshake.request;
+    say({ event: 'open', conn, protocol, offered: [...client.handshake.protocols], endpoint: client.handshake.endpoint,
+        port: socket.localPort, tls: socket.encrypted ? socket.getProtocol() : null, ...certificateOf(socket),
+        password: client.handshake.password?.toString('hex') ?? null });
     client.on('close', ({ code, reason }) => {
         clients.delete(client);
         say({ event: 'close', conn, code, reason });
@@ -153,6 +163,17 @@ function serve(client) {
     });
 }
 
+// Who has shown a certificate (profile 3).
+function certificateOf(socket) {
+    const shown = socket.encrypted ? socket.getPeerCertificate() : {};
+    return { station: shown.subject?.CN ?? null, serial: shown.serialNumber?.toLowerCase() ?? null };
+}
+
+function asked(password) {
+    if (policy.passwordHex !== null) return password?.toString('hex') === policy.passwordHex;
+    return policy.password === null || password?.toString('utf8') === policy.password;
+}
+
 function newest() {
     const client = [...clients].at(-1);
     if (client === undefined) throw new Error('no station is connected');
@@ -170,7 +191,9 @@ const COMMANDS = {
         });
         server.auth((accept, reject, handshake) => {
             if (policy.refuse !== null) return reject(policy.refuse, 'as told');
-            if (policy.password !== null && handshake.password?.toString('utf8') !== policy.password) return reject(401);
+            if (policy.identities !== null && !policy.identities.includes(handshake.identity)) return reject(404);
+            // A client certificate is proof enough (profile 3).
+            if (certificateOf(handshake.request.socket).station === null && !asked(handshake.password)) return reject(401);
             if (!policy.subprotocol) return accept({}, false);
             const chosen = policy.protocols.find((one) => handshake.protocols.has(one));
             return chosen === undefined ? reject(400, 'no common subprotocol') : accept({}, chosen);
@@ -180,6 +203,26 @@ const COMMANDS = {
         server.on('client', serve);
         http = await server.listen(port, '127.0.0.1');
         return { port: http.address().port };
+    },
+
+    // One more place to be called at, with TLS; `tls`: options of Node's tls.createServer.
+    async secure({ port, tls }) {
+        const listener = https.createServer({ ...tls }, (_, answer) => answer.writeHead(404).end());
+        const born = epoch;
+        listener.on('upgrade', server.handleUpgrade);
+        listener.on('tlsClientError', (error) => born === epoch && tell({ event: 'tls', error: error.code ?? error.message }));
+        await new Promise((done, failed) => listener.once('error', failed).listen(port, '127.0.0.1', done));
+        secured.push(listener);
+        return { port: listener.address().port };
+    },
+
+    // Nobody listens with TLS any more.
+    async unsecure() {
+        for (const listener of secured.splice(0)) {
+            listener.close();
+            listener.closeAllConnections();
+        }
+        return {};
     },
 
     // Nobody listens any more, and every line breaks without a word (or, with a code, with a close frame).
@@ -196,6 +239,7 @@ const COMMANDS = {
     // As if started anew, for the next test: starting Node and compiling the schemas takes longer than most tests.
     async reset() {
         epoch += 1;
+        await COMMANDS.unsecure();
         if (http !== null) await COMMANDS.stop({});
         http = null;
         policy = fresh();

@@ -87,6 +87,7 @@ class ForeignCsms:
         self.opened: list[dict[str, Any]] = []
         self.closed: list[dict[str, Any]] = []
         self.turned_away: list[int] = []
+        self.tls_errors: list[str] = []
         self.refusals: list[dict[str, Any]] = []
         self.mistakes: list[dict[str, Any]] = []
         self.changed: Callable[[], None] = lambda: None
@@ -176,6 +177,8 @@ class ForeignCsms:
                 self.opened.append(news)
             case "close":
                 self.closed.append(news)
+            case "tls":
+                self.tls_errors.append(news["error"])
             case "refused":
                 self.turned_away.append(news["code"])
 
@@ -199,6 +202,14 @@ class ForeignCsms:
 
     async def listen(self) -> None:
         self.port = (await self.order("listen", port=self.port))["port"]
+
+    async def secure(self, *, port: int = 0, **tls: Any) -> str:
+        """One more place to be called at, with TLS; `tls`: options of Node's tls.createServer. Its URL."""
+        return f"wss://127.0.0.1:{(await self.order('secure', port=port, tls=tls))['port']}"
+
+    async def unsecure(self) -> None:
+        """Listen with TLS no more; those lines break."""
+        await self.order("unsecure")
 
     async def stop(self, code: int | None = None) -> None:
         """Listen no more; break every line, with a close frame when a code is given."""

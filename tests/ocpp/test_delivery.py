@@ -72,6 +72,9 @@ class Words:
             return FactAnswer({**context, "id": payload["id"]}, (TokenReported(fact.tx_id, TOKEN, INFO),))
         return FactAnswer(context)
 
+    def repeats(self, fact: Fact) -> bool:
+        return not (self.needs_id and isinstance(fact, SecurityFact))
+
     def record_dropped(self, fact: Fact, context: Mapping[str, Any]) -> Mapping[str, Any]:
         return {**context, LOST: True} if self.needs_id and "id" not in context else context
 

@@ -27,6 +27,7 @@ from websockets.typing import Subprotocol
 from station.errors import ConfigError
 from station.ocpp.link import BackOff, Link, LinkSettings, LinkState
 from station.ocpp.link_settings import tls_context
+from station.ocpp.trouble import Trouble
 
 OFFERED = ("ocpp2.0.1", "ocpp1.6")
 FAST = BackOff(0.01, 0.005, 2)
@@ -41,6 +42,7 @@ class Hooks:
         self.texts: asyncio.Queue[str] = asyncio.Queue()
         self.closed: asyncio.Queue[str] = asyncio.Queue()
         self.log: list[str] = []
+        self.failed: list[Trouble] = []
 
     def on_open(self, subprotocol: str) -> None:
         self.log.append("open")
@@ -48,6 +50,9 @@ class Hooks:
 
     def on_text(self, text: str) -> None:
         self.texts.put_nowait(text)
+
+    def on_failed(self, trouble: Trouble) -> None:
+        self.failed.append(trouble)
 
     def on_closed(self, reason: str) -> None:
         self.log.append("closed")

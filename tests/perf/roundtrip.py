@@ -26,6 +26,7 @@ from websockets.typing import Subprotocol
 from station.clock import Now
 from station.ocpp.link import Link
 from station.ocpp.link_settings import LinkSettings
+from station.ocpp.trouble import Trouble
 from station.ocpp.rpc import Rpc
 from station.ocpp.rpc_events import IncomingCall, Result
 from tests.perf.payloads import ANSWERS, FROM_CSMS, REQUESTS, WORDS
@@ -160,6 +161,8 @@ class Station:
         answer = self._side.receive(text)
         if answer is not None:
             self.link.send(answer)
+
+    def on_failed(self, trouble: Trouble) -> None: ...
 
     def on_closed(self, reason: str) -> None: ...
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from station.ocpp.link_settings import BackOff, LinkSettings
+from station.ocpp.trouble import Trouble
 from station.sim.csms import EmbeddedCsms
 from station.sim.loop import VirtualLoop, run
 from station.sim.memory import MemoryLink, MemoryNetwork
@@ -37,6 +38,8 @@ class Station:
 
     def on_open(self, _subprotocol: str) -> None:
         self.opened += 1
+
+    def on_failed(self, trouble: Trouble) -> None: ...
 
     def on_closed(self, reason: str) -> None:
         self.closed.append(reason)

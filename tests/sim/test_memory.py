@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from station.ocpp.link_settings import BackOff, LinkSettings
+from station.ocpp.trouble import Trouble
 from station.sim.csms_wire import Connection, PeerGoneError
 from station.sim.loop import run
 from station.sim.memory import MemoryLink, MemoryNetwork
@@ -27,6 +28,8 @@ class Owner:
 
     def on_text(self, text: str) -> None:
         self._note("text", text)
+
+    def on_failed(self, trouble: Trouble) -> None: ...
 
     def on_closed(self, reason: str) -> None:
         self._note("closed", reason)

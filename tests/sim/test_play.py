@@ -105,7 +105,7 @@ def test_a_message_that_does_not_come_says_what_came_instead() -> None:
         ('do = "charge"\nuntil_soc = 50', "no car is plugged in"),
         ('do = "remote_stop"', "knows of no running transaction at EVSE 1"),
         ('do = "plug"\nagain = true', "no car was at EVSE 1"),
-        ('do = "unplug"\nheld = true', "should have held it"),
+        ('do = "unplug"', "nothing is plugged in at EVSE 1"),
         ('do = "call"\naction = "Reset"\npayload = { type = "OnIdle" }\nanswer = { status = "Rejected" }', "Accepted"),
         (
             'do = "call"\naction = "Reset"\npayload = { type = "OnIdle" }\nerror = "NotSupported"',
@@ -113,7 +113,7 @@ def test_a_message_that_does_not_come_says_what_came_instead() -> None:
         ),
         ('do = "call"\naction = "RequestStopTransaction"\npayload = { transactionId = "$tx.1" }', "no transaction"),
         ('do = "remote_start"\nstatus = "Rejected"', 'answered "Rejected"'),
-        ('do = "set"\nvariables = { "TxCtrlr.Nonsense" = 1 }', "TxCtrlr.Nonsense: Unknown"),
+        ('do = "set"\nvariables = { "TxCtrlr.Nonsense" = 1 }', "TxCtrlr.Nonsense: the component has no such variable"),
     ],
 )
 def test_failures_explain_themselves(step: str, says: str) -> None:
@@ -121,6 +121,11 @@ def test_failures_explain_themselves(step: str, says: str) -> None:
     text = "\n".join(outcome.reasons)
     assert says in text
     assert "step 2" in text
+
+
+def test_a_plug_that_should_have_been_held() -> None:
+    outcome, _ = play('[[step]]\ndo = "plug"\n[[step]]\ndo = "unplug"\nheld = true\n')
+    assert "should have held it" in "\n".join(outcome.reasons)
 
 
 def test_what_cannot_be_done_without_power_fails_the_step() -> None:

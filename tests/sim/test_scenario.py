@@ -16,7 +16,8 @@ from station.config_fields import WrongValueError, kind_of
 from station.errors import ScenarioError
 from station.sim import scenario_csms, scenario_doc, scenario_expect, steps
 from station.sim.scenario import DEEDS, Scenario, load, parse, shipped_files
-from station.sim.scenario_kinds import CarFields, Conditions, Duration, Scalars, Table, Tokens, Words, render_duration
+from station.runtime.control_kinds import CarTable
+from station.sim.scenario_kinds import Conditions, Duration, Scalars, Table, Tokens, Words, render_duration
 
 HEAD = 'title = "t"\nteaches = "x"\n'
 ALL = {**DEEDS, **scenario_expect.EXPECTATIONS}
@@ -201,7 +202,7 @@ def test_any_tables_are_read_or_refused(data: dict[str, Any]) -> None:
 
 @given(
     st.sampled_from(
-        [Duration(), Words(), Words(("a",)), Table(), Scalars("x"), CarFields(), Conditions(), Tokens(("A",))]
+        [Duration(), Words(), Words(("a",)), Table(), Scalars("x"), CarTable(), Conditions(), Tokens(("A",))]
     ),
     VALUES,
 )

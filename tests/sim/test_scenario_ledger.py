@@ -12,7 +12,7 @@ from station.sim.lab import Lab, LabSettings
 from station.sim.loop import run
 from station.sim.scenario_ledger import Ledger, duplicates, energy_problems, undelivered
 from station.sim.scenario_stage import Stage, evse_of
-from station.sim.steps import Plug, Swipe
+from station.runtime.control_people import Plug, Swipe
 
 
 @pytest.mark.parametrize("version", ["1.6", "2.0.1"])
@@ -23,11 +23,11 @@ def test_a_session_balances_and_every_tampering_is_noticed(version: str) -> None
         ledger.follow(lab)
         async with lab:
             await asyncio.sleep(2)
-            await Plug().act(stage)
+            await Plug().act(lab.host)
             await asyncio.sleep(2)
-            await Swipe().act(stage)
+            await Swipe().act(lab.host)
             await asyncio.sleep(600)
-            await Swipe().act(stage)
+            await Swipe().act(lab.host)
             await asyncio.sleep(10)
             seen = stage.transaction(1, running=False)
             assert evse_of(seen) == 1

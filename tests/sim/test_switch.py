@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from station.ocpp.link import LinkState
 from station.ocpp.link_settings import LinkSettings
+from station.ocpp.trouble import Trouble
 from station.sim.csms import EmbeddedCsms
 from station.sim.switch import Switch
 
@@ -23,6 +24,8 @@ class Hooks:
 
     def on_text(self, text: str) -> None:
         self.told.append(text)
+
+    def on_failed(self, trouble: Trouble) -> None: ...
 
     def on_closed(self, reason: str) -> None:
         self.told.append(f"closed: {reason}")

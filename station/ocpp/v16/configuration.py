@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from station.core.events import SetVariables, VariableWrite
+from station.core.events import RaiseSecurityProfile, SetVariables, VariableWrite
 from station.core.types import Verdict
 from station.ocpp.dialect import Call, DialectSettings, Payload, Services
-from station.ocpp.v16.common import Handler, answer_status
-from station.ocpp.v16.keys import Setting, all_settings, look_up, wire_value
+from station.ocpp.v16.common import Handler, accepted_or_rejected, answer_status
+from station.ocpp.v16.keys import SECURITY_PROFILE, Setting, all_settings, look_up, wire_value
 
 # Status of a write to a variable -> ConfigurationStatus; anything else did not set it: Rejected.
 _STATUSES = {
@@ -52,6 +52,9 @@ def _change(call: Call, services: Services, settings: DialectSettings) -> None:
     value = None if setting.read_only else wire_value(setting, call.payload["value"], settings)
     if value is None:
         answer_status(call, "Rejected")  # TC_040_2; 3.16.4 for measurands
+        return
+    if setting.key.name == SECURITY_PROFILE:
+        services.command(lambda ref: RaiseSecurityProfile(ref, int(value)), accepted_or_rejected(call))
         return
     key = setting.key
     write = VariableWrite(key.component, key.variable, value, variable_instance=key.instance)

@@ -20,7 +20,7 @@ from station.ocpp.dialect import (
     Rendered,
     Services,
 )
-from station.ocpp.v16 import configuration, core_boot, metering, remote, status, transactions, trigger
+from station.ocpp.v16 import configuration, core_boot, files, metering, remote, security, status, transactions, trigger
 from station.ocpp.v16.common import Handler, id_tag, token_info, wall_time
 from station.security.api import LeafKind
 
@@ -29,6 +29,8 @@ _HANDLERS: Mapping[str, Handler] = {
     **configuration.HANDLERS,
     **remote.HANDLERS,
     **trigger.HANDLERS,
+    **security.HANDLERS,
+    **files.HANDLERS,
 }
 
 
@@ -64,15 +66,21 @@ class Dialect16:
         return token_info(payload) or TokenInfo(AuthStatus.INVALID)
 
     def record(self, fact: Fact, context: Mapping[str, Any], now: Now, *, offline: bool) -> Rendered:
-        """1.6 has no words for what happened offline (the timestamp tells), nor for security events.
+        """1.6 has no words for what happened offline (the timestamp tells).
 
-        SecurityEventNotification comes from the security whitepaper; many 1.6 CSMSs answer it with an error, so the
-        event stays in the security log.
+        SecurityEventNotification comes from the security whitepaper. A CSMS that uses none of it (security profile 0) often
+        answers with an error, so there the event stays in the security log.
         """
         match fact:
             case TxFact():
                 return transactions.record(fact, context, now)
-            case SecurityFact() | LogStatusFact() | FirmwareStatusFact():
+            case SecurityFact() if self._settings.security_profile() > 0:
+                return Rendered(security.event(fact, now), context)
+            case LogStatusFact():
+                return Rendered(files.log_status(fact), context)
+            case FirmwareStatusFact():
+                return Rendered(files.firmware_status(fact), context)
+            case SecurityFact():
                 return Rendered(None, context)
             case _:
                 assert_never(fact)
@@ -94,6 +102,10 @@ class Dialect16:
                 return context
             case _:
                 assert_never(fact)
+
+    def repeats(self, fact: Fact) -> bool:
+        """A CSMS without the whitepaper leaves its messages unanswered, and everything behind them would wait."""
+        return isinstance(fact, TxFact)
 
     def finished(self, fact: Fact, context: Mapping[str, Any]) -> bool:
         return not isinstance(fact, TxFact) or transactions.finished(fact)

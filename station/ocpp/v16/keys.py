@@ -22,6 +22,7 @@ FEATURE_PROFILES = ("Core", "RemoteTrigger")  # exact names: CSMSs look for them
 MAX_KEYS = 100
 """GetConfigurationMaxKeys: what we promise; a longer request is answered all the same."""
 
+SECURITY_PROFILE = "SecurityProfile"
 VALUE_LENGTH = 500  # CiString500Type
 
 _ROTATIONS = frozenset({"NotApplicable", "Unknown", "RST", "RTS", "SRT", "STR", "TRS", "TSR"})
@@ -50,6 +51,7 @@ class Key:
     """One configuration key: a variable, or a value that the station computes (then it is read-only).
 
     list_of: check of one member of a comma-separated list. read_only: even if the variable is not.
+    commanded: writable though its variable is not: a new value is a command.
     computed: used when there is no such variable; None from it: no such key.
     joint: the key has a say in another variable too.
     """
@@ -61,6 +63,7 @@ class Key:
     list_of: Check | None = None
     computed: Computed | None = None
     read_only: bool = False
+    commanded: bool = False
     joint: Joint | None = None
 
     def definition(self, model: DeviceModel) -> Definition | None:
@@ -121,7 +124,7 @@ def _setting(key: Key, model: DeviceModel, settings: DialectSettings) -> Setting
     if definition is None:
         value = key.computed(model, settings) if key.computed is not None else None
         return None if value is None else Setting(key, value, read_only=True, definition=None)
-    read_only = key.read_only or definition.constant or definition.mutability == "ReadOnly"
+    read_only = key.read_only or definition.constant or (definition.mutability == "ReadOnly" and not key.commanded)
     if definition.secret or definition.mutability == "WriteOnly":
         return Setting(key, None, read_only=read_only, definition=definition)
     return Setting(key, _shown(key, definition, model, settings), read_only=read_only, definition=definition)
@@ -170,6 +173,12 @@ def _list_length(component: str, variable: str) -> Computed:
         return str(len(known)) if known else None
 
     return computed
+
+
+def _certificate_places(model: DeviceModel, _settings: DialectSettings) -> str | None:
+    """7.4: how many root certificates may be installed."""
+    entries = model.find("SecurityCtrlr", "CertificateEntries")
+    return None if entries is None or entries.max_limit is None else str(int(entries.max_limit))
 
 
 _FALL_WITH_THE_CABLE = frozenset({"EVConnected", "PowerPathClosed", "EnergyTransfer"})
@@ -242,15 +251,21 @@ TABLE: tuple[Key, ...] = (
     Key("StopTxnSampledData", "SampledDataCtrlr", "TxEndedMeasurands", list_of=_is_measurand),
     Key("StopTxnSampledDataMaxLength", computed=_list_length("SampledDataCtrlr", "TxEndedMeasurands")),
     Key("SupportedFeatureProfiles", computed=_constant(",".join(FEATURE_PROFILES))),
+    Key("SupportedFileTransferProtocols", "OCPPCommCtrlr", "FileTransferProtocols"),
     Key("SupportedFeatureProfilesMaxLength", computed=_constant(len(FEATURE_PROFILES))),
     Key("TransactionMessageAttempts", "OCPPCommCtrlr", "MessageAttempts", "TransactionEvent"),
     Key("TransactionMessageRetryInterval", "OCPPCommCtrlr", "MessageAttemptInterval", "TransactionEvent"),
     Key("UnlockConnectorOnEVSideDisconnect", "OCPPCommCtrlr", "UnlockOnEVSideDisconnect"),
     Key("WebSocketPingInterval", "OCPPCommCtrlr", "WebSocketPingInterval"),
-    # Security whitepaper: the password is written only. A profile is not raised here before TLS can be proved.
+    # Security whitepaper: the password is written only, and a profile can only be raised (A05).
     Key("AuthorizationKey", "SecurityCtrlr", "BasicAuthPassword"),
     Key("CpoName", "SecurityCtrlr", "OrganizationName"),
-    Key("SecurityProfile", "SecurityCtrlr", "SecurityProfile", read_only=True),
+    Key("AdditionalRootCertificateCheck", "SecurityCtrlr", "AdditionalRootCertificateCheck"),
+    Key("CertificateSignedMaxChainSize", "SecurityCtrlr", "MaxCertificateChainSize"),
+    Key("CertificateStoreMaxLength", computed=_certificate_places),
+    Key("CertSigningRepeatTimes", "SecurityCtrlr", "CertSigningRepeatTimes"),
+    Key("CertSigningWaitMinimum", "SecurityCtrlr", "CertSigningWaitMinimum"),
+    Key(SECURITY_PROFILE, "SecurityCtrlr", "SecurityProfile", commanded=True),
 )
 
 _BY_NAME = {key.name.casefold(): key for key in TABLE}

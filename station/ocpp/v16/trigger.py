@@ -9,7 +9,8 @@ from station.ocpp.dialect import Call, DialectSettings, Services
 from station.ocpp.v16.common import Handler, accepted_or_rejected, answer_status, knows_connector
 
 
-def _trigger(call: Call, services: Services, settings: DialectSettings) -> None:
+def requested(call: Call, services: Services, settings: DialectSettings) -> None:
+    """Answer, and have sent what was asked for."""
     requested = call.payload["requestedMessage"]
     match requested:
         # Where a connectorId is not relevant, it is ignored and the message is sent nevertheless.
@@ -41,4 +42,4 @@ def _for_connector(
     services.command(lambda ref: command(ref, connector), accepted_or_rejected(call))
 
 
-HANDLERS: dict[str, Handler] = {"TriggerMessage": _trigger}
+HANDLERS: dict[str, Handler] = {"TriggerMessage": requested}

@@ -23,8 +23,11 @@ from station.ocpp.dialect import (
 from station.ocpp.v201 import (
     authorization,
     availability,
+    certificates,
     data_transfer,
+    files,
     metering,
+    network,
     provisioning,
     remote,
     reports,
@@ -43,7 +46,10 @@ HANDLERS: Mapping[str, Handler] = {
     **transactions.HANDLERS,
     **remote.HANDLERS,
     **availability.HANDLERS,
+    **certificates.HANDLERS,
     **data_transfer.HANDLERS,
+    **files.HANDLERS,
+    **network.HANDLERS,
 }
 
 
@@ -82,8 +88,10 @@ class Dialect201:
                 return Rendered(transactions.event(fact, now, offline=offline), context)
             case SecurityFact():
                 return Rendered(security.event(fact, now), context)
-            case LogStatusFact() | FirmwareStatusFact():
-                return Rendered(None, context)
+            case LogStatusFact():
+                return Rendered(files.log_status(fact), context)
+            case FirmwareStatusFact():
+                return Rendered(files.firmware_status(fact), context)
             case _:
                 assert_never(fact)
 
@@ -93,6 +101,9 @@ class Dialect201:
     def record_dropped(self, fact: Fact, context: Mapping[str, Any]) -> Mapping[str, Any]:
         """E13.FR.04: dropped, and the next one goes on by itself."""
         return context
+
+    def repeats(self, fact: Fact) -> bool:
+        return True
 
     def finished(self, fact: Fact, context: Mapping[str, Any]) -> bool:
         return not isinstance(fact, TxFact) or fact.phase is TxPhase.ENDED

@@ -9,6 +9,7 @@ from station.core import events
 from station.core.types import Verdict
 from station.core.view import StationView
 from station.ocpp.dialect import Call, Payload, Services
+from station.ocpp.v201 import certificates, files
 from station.ocpp.v201.authorization import read_token
 from station.ocpp.v201.fields import ACCEPTED_OR_REJECTED, Handler, cut, read_address, status, verdict_status
 
@@ -152,6 +153,8 @@ _TRIGGERS: Mapping[str, Handler] = {
     "MeterValues": _trigger_meter_values,
     "StatusNotification": _trigger_status,
     "TransactionEvent": _trigger_transaction,
+    **certificates.TRIGGERS,
+    **files.TRIGGERS,
 }
 
 HANDLERS: Mapping[str, Handler] = {

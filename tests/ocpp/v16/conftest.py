@@ -22,6 +22,7 @@ from station.core.types import ChargingState, ConnectorPhase, ConnectorState, Ev
 from station.core.view import EvseView, StationView, TransactionView
 from station.ocpp.dialect import DialectSettings, Frame, Payload, StationIdentity
 from station.ocpp.v16.dialect import Dialect16
+from station.security.api import Outcome
 
 NOW = Now(1000.0, 1_790_000_000.0)
 
@@ -58,6 +59,18 @@ class FakeCall:
 
 
 @dataclass
+class FakeFirmware:
+    """`FirmwarePort` that finds what it is told to."""
+
+    outcome: Outcome = Outcome("Accepted")
+    checked: list[str] = field(default_factory=list)
+
+    def check(self, pem: str, done: Callable[[Outcome], None]) -> None:
+        self.checked.append(pem)
+        done(self.outcome)
+
+
+@dataclass
 class FakeServices:
     """The station around the handlers: real device model, commands recorded and answered with `verdicts`."""
 
@@ -70,6 +83,7 @@ class FakeServices:
     contexts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     evses: list[EvseView] = field(default_factory=lambda: [evse_view(1), evse_view(2)])
     transfers: dict[str, tuple[str, Any]] = field(default_factory=dict)
+    firmware: FakeFirmware = field(default_factory=FakeFirmware)
 
     def view(self) -> StationView:
         return StationView(True, True, False, False, tuple(self.evses))

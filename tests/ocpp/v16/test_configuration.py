@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from station.core.device_model import DeviceModel
-from station.core.events import SetVariables, VariableWrite
+from station.core.events import RaiseSecurityProfile, SetVariables, VariableWrite
 from station.core.measurands import supported
 from station.core.types import Verdict
 from station.ocpp.v16 import configuration
@@ -97,7 +97,8 @@ def test_tc_040_1_an_unknown_key_is_not_supported(rig):
         ("NumberOfConnectors", "4"),
         ("SupportedFeatureProfiles", "Core,SmartCharging"),
         ("MessageTimeout", "5"),
-        ("SecurityProfile", "3"),
+        ("SecurityProfile", "-1"),
+        ("SecurityProfile", "high"),
         ("AuthorizationKey", "short"),
     ],
 )
@@ -152,3 +153,11 @@ def test_any_text_gets_a_legal_answer(new_rig, key, value):
     assert change(rig, "MeterValuesSampledData", value) in {"Accepted", "Rejected"}
     assert change(rig, "ConnectionTimeOut", value) in {"Accepted", "Rejected"}
     rig.call("GetConfiguration", key=[key, "MeterValuesSampledData", "ConnectionTimeOut"])
+
+
+@pytest.mark.parametrize(("verdict", "told"), [("Accepted", "Accepted"), ("Rejected", "Rejected")])
+def test_a_higher_security_profile_is_a_command(rig, verdict, told):
+    """Security whitepaper, A05: the core knows whether what it needs is there."""
+    rig.services.verdicts[RaiseSecurityProfile] = Verdict(verdict)
+    assert change(rig, "SecurityProfile", "2") == told
+    assert rig.services.commands == [RaiseSecurityProfile(1, 2)]

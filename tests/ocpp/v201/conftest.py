@@ -20,6 +20,7 @@ from station.core.types import ChargingState, ConnectorPhase, ConnectorState, Id
 from station.core.view import EvseView, StationView, TransactionView
 from station.ocpp.dialect import Dialect, DialectSettings, Frame, Payload, StationIdentity
 from station.ocpp.v201.dialect import create
+from station.security.api import Outcome
 
 NOW = Now(mono=1000.0, wall=1_750_000_000.0, boot=3)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -146,6 +147,18 @@ class Call:
         self._log.append(("refuse", code))
 
 
+class Firmware:
+    """`FirmwarePort` that finds what it is told to."""
+
+    def __init__(self) -> None:
+        self.outcome = Outcome("Accepted")
+        self.checked: list[str] = []
+
+    def check(self, pem: str, done: Callable[[Outcome], None]) -> None:
+        self.checked.append(pem)
+        done(self.outcome)
+
+
 class Station:
     """`Services` in memory. `log` keeps the order of everything that the dialect does.
 
@@ -157,6 +170,7 @@ class Station:
         self.model = model or DeviceModel({one.key: one for one in definitions()})
         self.log: list[tuple[str, Any]] = []
         self.verdict = Verdict("Accepted")
+        self.firmware = Firmware()
         self.status = "Accepted"
         self.transactions: dict[int, TransactionView] = {}
         self.waiting: set[str] = set()

@@ -27,14 +27,17 @@ ACTIONS = {
     "ClearCache",
     "DataTransfer",
     "GetBaseReport",
+    "GetLog",
     "GetTransactionStatus",
     "GetVariables",
     "RequestStartTransaction",
     "RequestStopTransaction",
     "Reset",
+    "SetNetworkProfile",
     "SetVariables",
     "TriggerMessage",
     "UnlockConnector",
+    "UpdateFirmware",
 }
 
 

@@ -1,0 +1,60 @@
+"""What stands on the bench."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from station.sim.csms import Token
+
+__all__ = ["KNOWN_TOKENS", "STATION", "LabSettings"]
+
+KNOWN_TOKENS = ("04A1B2C3", "0BADCAFE", "DEADBEEF")
+
+
+@dataclass(frozen=True, slots=True)
+class LabSettings:
+    """What stands on the bench.
+
+    versions: OCPP versions to offer, best first. csms_url: a foreign CSMS, None for the embedded one. speed: seconds of simulated time
+    per second, None for as fast as possible (embedded only). seed: the same seed gives the same run. folder: where the database
+    lives, and what the bench keeps from run to run; None for a temporary one. board: settings of the simulated board.
+    serial: None for one made of the seed. boot_reason: told at the next start only, instead of the real one.
+    """
+
+    versions: tuple[str, ...] = ("2.0.1",)
+    csms_url: str | None = None
+    identity: str = "PILOT-1"
+    password: str | None = field(default=None, repr=False)
+    evses: int = 2
+    speed: float | None = None
+    seed: str = "1"
+    folder: Path | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    tokens: tuple[Token | str, ...] = KNOWN_TOKENS
+    board: Mapping[str, object] = field(default_factory=lambda: {"report_soc": True})
+    meter_poll_s: float = 5.0
+    trust_clock: bool = True
+    csms_fast: bool = False
+    vendor: str = "Pilotwire"
+    model: str = "Simulator"
+    serial: str | None = None
+    boot_reason: str | None = None
+
+
+STATION = frozenset(
+    {
+        "identity",
+        "password",
+        "versions",
+        "variables",
+        "meter_poll_s",
+        "trust_clock",
+        "vendor",
+        "model",
+        "serial",
+        "boot_reason",
+    }
+)
+"""Settings of the station itself: they may change from one boot to the next."""

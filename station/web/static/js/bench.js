@@ -1,0 +1,74 @@
+// The left half: the EVSEs, and everything about the chosen one.
+
+import { fill, h, setText } from "./dom.js";
+import { EvseControls } from "./evse_controls.js";
+import { EvseFacts } from "./evse_facts.js";
+import { EvseTiles } from "./evse_tiles.js";
+import { Plots } from "./plots.js";
+import { beforePaint } from "./signal.js";
+
+const TICK_MS = 500;
+
+export class Bench {
+  /**
+   * @param {import("./station.js").StationModel} station
+   * @param {(transaction: string) => void} openTransaction
+   */
+  constructor(station, openTransaction) {
+    this.station = station;
+    this.chosen = 1;
+    this.tiles = new EvseTiles((evse) => this.choose(evse));
+    this.facts = new EvseFacts(openTransaction);
+    this.controls = new EvseControls(station);
+    this.plots = new Plots();
+    this.element = h("div", { class: "bench-inner" });
+    /** The EVSEs as they were told last: without power nobody tells. @type {import("./types.js").Evse[]} */
+    this.evses = [];
+    this.dark = h("p", { class: "dark", role: "status", hidden: true });
+    fill(this.element, this.dark, this.tiles.element, this.facts.element, this.controls.element, this.facts.why, this.plots.element);
+    this.redraw = beforePaint(() => this.#draw());
+    station.stateChanged.on((state) => {
+      if (state.evses.length > 0) this.evses = state.evses;
+      this.redraw();
+    });
+    setInterval(() => this.#tick(), TICK_MS);
+  }
+
+  /** @param {number} evse */
+  choose(evse) {
+    if (!this.evses.some((each) => each.evse === evse)) return;
+    this.chosen = evse;
+    this.redraw();
+  }
+
+  /** Whether a car stands at the chosen EVSE. */
+  get plugged() {
+    const evse = this.#evse();
+    return evse !== undefined && (evse.car !== null || evse.pilot !== "A");
+  }
+
+  #evse() {
+    return this.evses.find((each) => each.evse === this.chosen);
+  }
+
+  /** Time goes on in the plots, also while nothing changes. */
+  #tick() {
+    if (!document.hidden && this.element.offsetParent !== null) this.plots.until(this.station.now());
+  }
+
+  #draw() {
+    const state = this.station.state;
+    if (state === null || this.evses.length === 0) return;
+    if (this.#evse() === undefined) this.chosen = this.evses[0].evse;
+    const off = state.evses.length === 0;
+    this.dark.hidden = !off;
+    setText(this.dark, state.station.powered ? "The program does not run: what you see is how it was." : "The power is cut. What was saved last stands; what you see is how it was.");
+    this.element.classList.toggle("without", off);
+    this.tiles.show(this.evses, this.chosen);
+    const evse = this.#evse();
+    if (evse === undefined) return;
+    this.facts.show(evse);
+    this.controls.show(evse);
+    this.plots.show(this.station.history(this.chosen), this.station.now());
+  }
+}
