@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from station import __version__
-from station.cli import csms, ctl, listen
+from station.cli import csms, ctl, listen, pki
 
 if TYPE_CHECKING:
     from station.config_fields import Text
@@ -87,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
     _add_store(commands)
     ctl.add(commands)
     csms.add(commands)
+    pki.add(commands)
     return top
 
 

@@ -10,38 +10,35 @@ import contextlib
 import logging
 import random
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hal.api import Board, EvseUnit
+from station.app_network import network_of, tls_of, variables_of
+from station.app_setup import EvseSetup, StationSetup, Surroundings, file_store, host_boot_id
 from station.clock import Clock
 from station.core import live
 from station.core.components import standard_definitions
 from station.core.device_model import DeviceModel, VariableKey
 from station.core.events import ShutdownRequested
 from station.core.station import Station
-from station.core.types import EvseInfo, NetworkProfile, NetworkSetup, StopReason
+from station.core.types import EvseInfo, StopReason
 from station.core.view import StationView
 from station.ocpp.client import OcppClient
-from station.ocpp.client_settings import ClientSettings, LinkFactory
+from station.ocpp.client_settings import ClientSettings
 from station.ocpp.dialect import DialectSettings, StationIdentity
 from station.ocpp.expert import Expert
-from station.ocpp.link import Link
 from station.ocpp.link_settings import LinkSettings
-from station.ocpp.trust import StoredTls
 from station.runtime.certificates import CertificateManager, CertificateSettings
-from station.runtime.filework import FileSettings, FileWork
+from station.runtime.filework import FileSettings, FileWork, installed
 from station.runtime.gateway import Gateway, Scheduler
 from station.runtime.hands import BoardHost, StationHands
 from station.runtime.jobs import JobDone, JobProgress, Jobs
 from station.runtime.supervise import Notifier, Supervisor, Watchdog
-from station.runtime.updates import Installer, NoInstaller, Vouchers
-from station.security.api import CertificateUse, KeyAlgorithm
-from station.security.tls import TlsSettings
-from station.store.ops import PutRow, StorePort
-from station.store.sqlite import SqliteStore
+from station.store.ops import PutRow
+
+__all__ = ["EvseSetup", "StationApp", "StationSetup", "Surroundings", "file_store", "host_boot_id"]
 
 log = logging.getLogger("station.app")
 
@@ -53,107 +50,6 @@ DRAIN_S = 2.0
 DRAIN_LOOK_S = 0.05
 # One for all stations of a process: it keeps nothing, but weighs 3 KB.
 SYSTEM_DICE = random.SystemRandom()
-
-
-@dataclass(frozen=True, slots=True)
-class EvseSetup:
-    """Which EVSE of which board is which of the station, and what the installation makes of it.
-
-    max_current_a: what the wiring allows (A per phase). The rest overrides what the board says of itself; None keeps it.
-    """
-
-    evse: int
-    board: str
-    unit: int = 1
-    max_current_a: float | None = None
-    phases: int | None = None
-    voltage_v: float | None = None
-    connector_type: str | None = None
-    fixed_cable: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StationSetup:
-    """Everything that tells one station from another.
-
-    security_profile: of `url`, None: what its scheme and the password and certificate at hand make of it. secure_url: where the same
-    CSMS speaks TLS, when the port is another. networks: further network profiles, for slots 2 and up.
-    certificates: folder of the certificate store, made when it is first needed; None: this station keeps no certificates.
-    key_algorithm: of the keys that it makes for itself.
-    files: folder for logs and firmware on their way, None: files are not transferred.
-    versions: OCPP versions to offer, best first. variables: device-model overrides ("TxCtrlr.EVConnectionTimeOut": "60").
-    boot_reason: told to the CSMS instead of the one that is found (BootReasonEnumType); for tests.
-    """
-
-    identity: str
-    url: str
-    versions: tuple[str, ...]
-    evses: tuple[EvseSetup, ...]
-    vendor: str = "Pilotwire"
-    model: str = "Station"
-    serial: str | None = None
-    firmware: str | None = None
-    iccid: str | None = None
-    imsi: str | None = None
-    meter_serial: str | None = None
-    meter_type: str | None = None
-    password: str | None = field(default=None, repr=False)
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
-    verify_hostname: bool = True
-    local_address: str | None = None
-    open_timeout_s: float = 30.0
-    pong_timeout_s: float = 20.0
-    security_profile: int | None = None
-    secure_url: str | None = field(default=None, repr=False)
-    networks: tuple[NetworkProfile, ...] = ()
-    certificates: Path | None = None
-    files: Path | None = None
-    key_algorithm: KeyAlgorithm = KeyAlgorithm.EC_P256
-    variables: Mapping[str, str] = field(default_factory=dict)
-    meter_poll_s: float = 5.0
-    trust_clock: bool = True
-    boot_reason: str | None = None
-
-
-def host_boot_id() -> str:
-    """Identifies this start of the operating system; empty where the kernel tells none (macOS)."""
-    path = Path("/proc/sys/kernel/random/boot_id")
-    try:
-        return path.read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What differs between firmware, simulator and test bench.
-
-    boards: name -> board, made anew (or handed over again) at every start. open_store: opens the database, counting the start.
-    scheduler: time of core and physics; None is the running loop. wall: wall clock in seconds. seed: makes ids and jitter
-    repeatable; None takes them from the system. host_boot: changes when the machine (not only this program) restarted.
-    speed: seconds of `scheduler` per second of the loop, now; 0 while it stands still. installer: of firmware.
-    """
-
-    boards: Callable[[], Mapping[str, Board]]
-    open_store: Callable[[], StorePort]
-    link: LinkFactory = Link
-    scheduler: Scheduler | None = None
-    wall: Callable[[], float] | None = None
-    seed: str | None = None
-    host_boot: Callable[[], str] = host_boot_id
-    speed: Callable[[], float] = lambda: 1.0
-    installer: Installer = field(default_factory=NoInstaller)
-
-
-def file_store(path: str | Path, wall: Callable[[], float]) -> Callable[[], StorePort]:
-    """A store in a file, with its own writer thread.
-
-    A damaged file is kept beside, what can be read of it is saved, and the station starts (LAW 5): a station in the field has nobody
-    who could decide.
-    """
-    return lambda: SqliteStore.open(path, threaded=True, now_wall=wall, recover=True)
 
 
 class StationApp:
@@ -204,7 +100,7 @@ class StationApp:
             self.model = self._make_model()
             self.rebooting: asyncio.Future[str] = loop.create_future()
             station = Station(
-                self._infos(), self.model, self.new_id, meter_poll_s=setup.meter_poll_s, network=self._network()
+                self._infos(), self.model, self.new_id, meter_poll_s=setup.meter_poll_s, network=network_of(setup)
             )
             self.jobs = Jobs(self.store, self._job_reported)
             self.hosts = tuple(self._host(name, board) for name, board in self.boards.items())
@@ -217,7 +113,7 @@ class StationApp:
             undo.pop_all()
         live.connect(self.model, self.gateway.view, self.clock.now)
         self.certificates = self._make_certificates()
-        self.files = self._make_files()
+        self.files = None if setup.files is None else self._make_files(setup.files)
         self._supervisor = Supervisor()
         self._dead = False
         self._asked_reboot = False
@@ -240,7 +136,7 @@ class StationApp:
 
     def _make_model(self) -> DeviceModel:
         saved = {key: str(row["value"]) for key, row in self._rows.get("variable", {}).items() if "value" in row}
-        model = DeviceModel(standard_definitions(self._infos(), self._variables()), saved)
+        model = DeviceModel(standard_definitions(self._infos(), variables_of(self.setup)), saved)
         for component, variable, value in (
             ("ChargingStation", "Model", self.setup.model),
             ("ChargingStation", "VendorName", self.setup.vendor),
@@ -259,26 +155,6 @@ class StationApp:
         """Of the connection that worked last, else of the one that is tried first (A00)."""
         return self.gateway.view().network.security_profile
 
-    def _network(self) -> NetworkSetup:
-        setup = self.setup
-        profiles = dict(enumerate((_first_profile(setup), *setup.networks), start=1))
-        return NetworkSetup(
-            profiles=profiles,
-            versions=setup.versions,
-            ca_file=setup.ca_file is not None,
-            certificate=setup.cert_file is not None,
-            password=setup.password is not None,
-            secure_url=setup.secure_url,
-        )
-
-    def _variables(self) -> Mapping[str, str]:
-        """Defaults of the device model. Slots that the file fills are tried in its order, unless it says otherwise."""
-        order = "OCPPCommCtrlr.NetworkConfigurationPriority"
-        if not self.setup.networks or order in self.setup.variables:
-            return self.setup.variables
-        slots = ",".join(str(slot) for slot in range(1, len(self.setup.networks) + 2))
-        return {order: slots, **self.setup.variables}
-
     def _make_certificates(self) -> CertificateManager | None:
         folder = self.setup.certificates
         if folder is None:
@@ -287,36 +163,18 @@ class StationApp:
         manager = CertificateManager(settings, self.gateway, self.jobs, self._scheduler, self.client)
         self.client.services.certificates = manager
         manager.on_station_certificate_changed = self.client.certificates_changed
-        files = TlsSettings(
-            self.setup.ca_file,
-            cert_file=self.setup.cert_file,
-            key_file=self.setup.key_file,
-            verify_hostname=self.setup.verify_hostname,
-        )
-        system = self.setup.ca_file is None and self.setup.url.lower().startswith("wss:")
-        self.client.connecting.tls = StoredTls(manager, files, self.clock.now, system_roots=system)
+        self.client.connecting.tls = tls_of(self.setup, manager, self.clock.now)
         entries = VariableKey("SecurityCtrlr", "CertificateEntries")
         self.model.compute(entries, lambda: str(manager.standing.credentials.entries))
         return manager
 
-    def _make_files(self) -> FileWork | None:
-        if self.setup.files is None:
-            return None
-        settings = FileSettings(self.setup.files, self._around.installer, self.setup.ca_file)
-        about, state, now = (lambda: self.setup), self.view, self.clock.now
-        files = FileWork(
-            settings, self.model, now, self.jobs, self._rows, about=about, state=state, roots=self._vouchers
-        )
+    def _make_files(self, folder: Path) -> FileWork:
+        settings = FileSettings(folder, self._around.installer, self.setup.ca_file, self.setup.max_download_bytes)
+        roots = installed(self.certificates)
+        files = FileWork(settings, self.gateway, self.jobs, self._rows, about=lambda: self.setup, roots=roots)
         self.client.on_frame(files.archive.frame)
-        self.gateway.listen(files.archive.security_log.heard)
         self.client.services.firmware = files.trust
         return files
-
-    async def _vouchers(self, use: CertificateUse) -> Vouchers:
-        """Installed roots of one use, and revocation lists."""
-        if self.certificates is None or not self.certificates.in_use:
-            return (), ()
-        return await self.certificates.ask(lambda store, _wall: (store.roots(use), store.crls()))
 
     def _unit(self, setup: EvseSetup) -> EvseUnit:
         board = self.boards[setup.board]
@@ -477,17 +335,6 @@ class StationApp:
         await self.jobs.close()
         if self.files is not None:
             await self.files.close()
-
-
-def _first_profile(setup: StationSetup) -> NetworkProfile:
-    """Slot 1. A file that names neither a password nor a certificate for wss:// is taken at its word."""
-    secure = setup.url.lower().startswith("wss:")
-    told = setup.security_profile
-    proof = setup.cert_file is not None or setup.password is not None
-    if told is None:
-        told = (3 if setup.cert_file else 2) if secure else int(setup.password is not None)
-        return NetworkProfile(setup.url, told, extra={} if proof or not secure else {"anonymous": True})
-    return NetworkProfile(setup.url, told)
 
 
 def _info(setup: EvseSetup, unit: EvseUnit) -> EvseInfo:

@@ -112,7 +112,8 @@ class Station(ControlClient):
         token: What the card says (1 to 36 letters, digits and * - _ = : + | @ .)
         type: Kind of the token (one of "ISO14443", "ISO15693", "Local", "Central", "eMAID", "MacAddress",
             "NoAuthorization")
-        evse: Number of the EVSE; null: a reader that serves the whole station (a whole number from 1 to 64)
+        evse: Number of the EVSE; null: a reader that serves the whole station (a whole number from 1 to 64, or
+            null)
         """
         self._do("swipe", token=token, type=type, evse=evse)
 
@@ -120,7 +121,8 @@ class Station(ControlClient):
         """Somebody types a PIN. It is never shown.
 
         digits: The PIN (1 to 36 letters, digits and * - _ = : + | @ .)
-        evse: Number of the EVSE; null: a keypad that serves the whole station (a whole number from 1 to 64)
+        evse: Number of the EVSE; null: a keypad that serves the whole station (a whole number from 1 to 64, or
+            null)
         """
         self._do("pin", digits=digits, evse=evse)
 
@@ -260,7 +262,8 @@ class Station(ControlClient):
         return result
 
     def restart(self, versions: Sequence[Literal["1.6", "2.0.1"]] | None = None) -> BootResult:
-        """The program ends without a word and is started again; the board keeps its power.
+        """The program ends and is started again; the board keeps its power. A simulated one ends without a word, as
+        if it had crashed.
 
         versions: OCPP versions that it offers from now on, best first (simulated stations only) (a list of one or
             more of "1.6", "2.0.1")

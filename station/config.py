@@ -28,6 +28,7 @@ __all__ = [
     "ControlSettings",
     "CsmsSettings",
     "EvseSettings",
+    "FilesSettings",
     "LogSettings",
     "NetworkSettings",
     "SecuritySettings",
@@ -41,7 +42,7 @@ __all__ = [
 VERSIONS = ("2.0.1", "1.6")
 T = TypeVar("T")
 FILE = Text(4096, what="a file name")
-SECTIONS = ("station", "csms", "network", "store", "board", "evse", "variables", "log", "clock", "security", "control")
+SECTIONS = ("station", "csms", "network", "store", "board", "evse", "variables", "log", "clock", "security", "files", "control")
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +273,21 @@ class SecuritySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class FilesSettings:
+    """Logs that the CSMS asks for and firmware that it sends, on their way."""
+
+    directory: str | None = setting(
+        FILE,
+        "Folder for them, for its owner only, made when it is first needed; without it, `files` beside the database.",
+        default=None,
+        example="/var/lib/pilotwire/files",
+    )
+    max_download_mb: int = setting(
+        Integer(1, 1_048_576), "Largest firmware that is downloaded, in MiB; the disk must have room for it.", default=512
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class ControlSettings:
     """How the station is controlled from its own machine: `station ctl`, and whatever speaks JSON lines."""
 
@@ -301,6 +317,7 @@ class Settings:
     log: LogSettings = LogSettings()
     clock: ClockSettings = ClockSettings()
     security: SecuritySettings = SecuritySettings()
+    files: FilesSettings = FilesSettings()
     control: ControlSettings = ControlSettings()
     variables: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     warnings: tuple[str, ...] = ()
@@ -354,6 +371,7 @@ def parse(
         log=find_table(LogSettings, data, ("log",), report),
         clock=find_table(ClockSettings, data, ("clock",), report),
         security=_resolved(find_table(SecuritySettings, data, ("security",), report), ("directory",), base),
+        files=_resolved(find_table(FilesSettings, data, ("files",), report), ("directory",), base),
         control=_resolved(find_table(ControlSettings, data, ("control",), report), ("socket",), base),
         boards=find_boards(BoardSettings, data, report),
         evses=find_list(EvseSettings, data, "evse", report),
@@ -378,6 +396,7 @@ def parse(
         log=read.log.build(),
         clock=read.clock.build(),
         security=read.security.build(),
+        files=read.files.build(),
         control=read.control.build(),
         variables=read.variables,
         warnings=tuple(report.warnings),

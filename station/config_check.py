@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         ControlSettings,
         CsmsSettings,
         EvseSettings,
+        FilesSettings,
         LogSettings,
         NetworkSettings,
         SecuritySettings,
@@ -57,6 +58,7 @@ class Sections:
     log: Found[LogSettings]
     clock: Found[ClockSettings]
     security: Found[SecuritySettings]
+    files: Found[FilesSettings]
     control: Found[ControlSettings]
     boards: Sequence[Found[BoardSettings]]
     evses: Sequence[Found[EvseSettings]]

@@ -28,6 +28,7 @@ TABLES: tuple[tuple[str, type], ...] = (
     ("[log]", config.LogSettings),
     ("[clock]", config.ClockSettings),
     ("[security]", config.SecuritySettings),
+    ("[files]", config.FilesSettings),
     ("[control]", config.ControlSettings),
 )
 VARIABLES = (

@@ -59,7 +59,9 @@ def _check_proof(where: Found[Any], csms: Found[CsmsSettings], profile: int, rep
         report.warn(key, f"{profile} needs a password", "give csms.password_file, unless the CSMS has set one")
     if profile == 3 and not csms.given("cert_file"):
         report.warn(
-            key, "3 needs a certificate of the station", "give csms.cert_file, unless there is one in the certificate store"
+            key,
+            "3 needs a certificate of the station",
+            "give csms.cert_file, unless there is one in the certificate store",
         )
 
 

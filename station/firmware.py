@@ -107,14 +107,18 @@ def setup_of(settings: Settings) -> StationSetup:
         trust_clock=settings.clock.trust_system,
         certificates=certificates_of(settings),
         key_algorithm=KeyAlgorithm(settings.security.key_algorithm),
-        files=Path(settings.store.path).parent / "files",
+        files=_beside_database(settings, settings.files.directory, "files"),
+        max_download_bytes=settings.files.max_download_mb * 1024 * 1024,
     )
 
 
 def certificates_of(settings: Settings) -> Path:
     """Folder of the certificate store: where the file says, or beside the database."""
-    configured = settings.security.directory
-    return Path(configured) if configured is not None else Path(settings.store.path).parent / "certificates"
+    return _beside_database(settings, settings.security.directory, "certificates")
+
+
+def _beside_database(settings: Settings, configured: str | None, name: str) -> Path:
+    return Path(configured) if configured is not None else Path(settings.store.path).parent / name
 
 
 def boards_of(settings: Settings) -> Mapping[str, Board]:

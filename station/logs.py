@@ -23,13 +23,14 @@ def one_line(text: str) -> str:
 
 
 MASK = "***"
-_USER = re.compile(r"(?<=://)[^/?#\s\"'@]*@")
+# In JSON a slash may be written with a backslash before it.
+_USER = re.compile(r"(?:(?<=://)|(?<=:\\/\\/))[^/?#\s\"'\\]*@")
 _QUERY = re.compile(r"(?<=[?&])([^=&#\s\"']+)=[^&#\s\"']*")
 
 
 def masked_addresses(text: str) -> str:
     """The text with addresses (URLs) that let nobody in: without user and password, and without the values of their queries."""
-    if "://" not in text:
+    if "://" not in text and ":\\/\\/" not in text:
         return text
     return _QUERY.sub(rf"\1={MASK}", _USER.sub(f"{MASK}@", text))
 

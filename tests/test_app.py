@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from station.app import EvseSetup, StationApp, StationSetup, Surroundings, file_store, host_boot_id
+from station.app import StationApp
+from station.app_setup import EvseSetup, StationSetup, Surroundings, file_store, host_boot_id
 from station.clock import parse_iso
 from station.core import live
 from station.core.device_model import VariableKey

@@ -109,11 +109,16 @@ def test_level_and_chatty_libraries(written: Callable[..., io.StringIO]) -> None
     ("text", "shown"),
     [
         ("ftp://user:secret@host/logs", "ftp://***@host/logs"),
-        ('{"remoteLocation":"https://u:p%40@h:1/x?sig=abc&n=1"}', '{"remoteLocation":"https://***@h:1/x?sig=***&n=***"}'),
+        (
+            '{"remoteLocation":"https://u:p%40@h:1/x?sig=abc&n=1"}',
+            '{"remoteLocation":"https://***@h:1/x?sig=***&n=***"}',
+        ),
         ("http://host/a and sftp://me@b/", "http://host/a and sftp://***@b/"),
         ("nobody@example.com, 1 = 1?", "nobody@example.com, 1 = 1?"),
+        ("ftp://user:p@ss@host/", "ftp://***@host/"),
+        (r'{"a":"ftp:\/\/user:secret@host\/x"}', r'{"a":"ftp:\/\/***@host\/x"}'),
         ("ws://host:80/ocpp/CS@1", "ws://host:80/ocpp/CS@1"),
     ],
 )
 def test_addresses_let_nobody_in(text: str, shown: str) -> None:
-    assert masked_addresses(text) == shown
+    assert logs.masked_addresses(text) == shown

@@ -87,6 +87,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_usual_speed_depends_on_who_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten times towards the embedded CSMS; as time goes towards a real one, so that time stamps and energy agree there."""
     from station.sim import terminal
+    from station.sim.panel import PanelOptions
 
     seen: list[terminal.SimOptions] = []
     monkeypatch.setattr(terminal, "run_sim", lambda options: seen.append(options) or 0)
@@ -111,7 +112,10 @@ def test_the_usual_speed_depends_on_who_answers(monkeypatch: pytest.MonkeyPatch)
         demo=False,
         plain=True,
         duration_s=3.0,
+        panel=PanelOptions(),
     )
+    main(["sim", "--no-panel"])
+    assert seen[-1].panel is None
 
 
 def test_wrong_url(capsys: pytest.CaptureFixture[str]) -> None:

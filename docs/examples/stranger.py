@@ -33,8 +33,8 @@ def expect(what, found, good):
 
 def session(number, reason):
     evse, goal_wh = 1 + number % 2, 1000 + 100 * number
-    before = do("state")["evses"][evse - 1]
     do("plug", evse=evse, cable_a=20 if number % 3 else 32, car=CARS[number % 3])
+    before = do("state")["evses"][evse - 1]
     do("swipe", evse=evse)
     do("charge", evse=evse, until_wh=goal_wh)
     charging = do("state")["evses"][evse - 1]

@@ -401,7 +401,8 @@ def _iso15118() -> list[Definition]:
     """What a certificate for vehicles names. The conversation with them (ISO 15118) is not there yet."""
     row = Component("ISO15118Ctrlr")
     return [
-        row("Enabled", "boolean", "false", "High-level communication with vehicles.", constant=True),
+        row("Available", "boolean", "false", "The station can speak with vehicles (ISO 15118).", constant=True),
+        row("Enabled", "boolean", "false", "Switches that on or off.", constant=True),
         row("CountryName", "string", "", "Country in the certificate for vehicles, two letters (ISO 3166-1).", high=2),
         row("OrganizationName", "string", "", "Operator in the certificate for vehicles; empty: as in SecurityCtrlr."),
         row("SeccId", "string", "", "Common name in the certificate for vehicles; empty: none is asked for.", high=64),

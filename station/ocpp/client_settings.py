@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from station.ocpp.dialect import Dialect, DialectSettings
-from station.ocpp.link import LinkHooks, LinkState
+from station.ocpp.link import LinkHooks
 from station.ocpp.link_settings import LinkSettings
 from station.ocpp.records import DEFAULT_LIMIT
 from station.ocpp.registration import BackOff
@@ -20,10 +20,6 @@ DialectFactory = Callable[[DialectSettings], Dialect]
 class LinkPort(Protocol):
     """What the client needs of `station.ocpp.link.Link`."""
 
-    @property
-    def state(self) -> LinkState: ...
-    @property
-    def last_error(self) -> str | None: ...
     def configure(self, settings: LinkSettings) -> None: ...
     async def run(self) -> None: ...
     def send(self, text: str) -> bool: ...

@@ -13,7 +13,6 @@ import orjson
 
 from station.core.events import VariableWrite
 from station.errors import ControlError, Problem
-from station.ocpp.link import LinkState
 from station.ocpp.schemas import Schemas
 from station.runtime.control_host import KeyPicture
 
@@ -60,12 +59,6 @@ class Expert:
         if talk is None:
             raise ControlError("conflict", [Problem("", "there is no connection to the CSMS now")])
         return talk
-
-    @property
-    def trouble(self) -> str | None:
-        """Why there is no connection, in words; None while there is one, or none has failed yet."""
-        link = self._client._link
-        return None if link.state is LinkState.OPEN else link.last_error
 
     def complaint(self, kind: str, action: str, payload: Any) -> str | None:
         """What the schema says against a CALL or CALLRESULT of the version spoken now; None when nothing, or without a link."""

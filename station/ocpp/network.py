@@ -122,7 +122,9 @@ class Passwords:
             self._place = (self._place + 1) % len(self._secrets)
 
 
-def secrets(view: NetworkView, chosen: str | None, configured: str | None, offered: Sequence[str]) -> tuple[Secret, ...]:
+def secrets(
+    view: NetworkView, chosen: str | None, configured: str | None, offered: Sequence[str]
+) -> tuple[Secret, ...]:
     """Every password that may be right. chosen: BasicAuthPassword. configured: of the operator's file.
 
     A key of 32 to 40 hexadecimal digits is two things in 1.6: the whitepaper wants the bytes that they stand for, many a CSMS the

@@ -99,6 +99,10 @@ class RecordQueue:
         """What waits, oldest first."""
         return (entry.fact for entry in self._queue)
 
+    def aside(self) -> Iterator[Fact]:
+        """What is told in no words yet, and waits for its transaction to have some."""
+        return (entry.fact for entry in self._aside)
+
     def queued(self, tx_id: str | None = None) -> bool:
         """Whether transaction records (of that transaction, or of any) are not yet answered (E14).
 

@@ -52,7 +52,9 @@ def plainly(error: Exception) -> str:
         return f"refused with HTTP {response.status_code} {response.reason_phrase}".rstrip()
     if isinstance(error, InvalidMessage) and isinstance(error.__cause__, EOFError):
         # So look a proxy without its server, and a CSMS that finds our certificate wanting after the handshake.
-        return "the CSMS ended the connection instead of answering; with security profile 3 it may refuse our certificate"
+        return (
+            "the CSMS ended the connection instead of answering; with security profile 3 it may refuse our certificate"
+        )
     if isinstance(error, ConnectionClosed):
         if error.rcvd is not None:
             return f"closed by the CSMS: {error.rcvd.code} {error.rcvd.reason}".rstrip()

@@ -72,3 +72,4 @@ class StoredTls:
     def worked(self) -> None:
         if not self._fallback:
             self._manager.root_worked()
+        self._fallback = False

@@ -96,7 +96,8 @@ class WireLog:
             secret = lower in _SECRET_FIELDS
             secret = secret or (lower == "idtoken" and value.get("type") == "KeyCode")
             secret = secret or (lower in ("value", "attributevalue") and _names_a_secret(value))
-            result[name] = MASK if secret and isinstance(item, str) else self._masked(item)
+            secret = secret or (lower == "key" and "server" in value)  # VPNType: the shared secret
+            result[name] = MASK if secret and isinstance(item, str | int) else self._masked(item)
         return result
 
 

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 import sys
-import zipfile
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +24,8 @@ from station.clock import Now, best_wall, iso
 from station.core.device_model import DeviceModel
 from station.core.effects import Effect, Save
 from station.core.events import Event
-from station.logs import TextFormatter, masked_addresses
+from station.core.types import IdToken, TokenKind
+from station.logs import MASK, TextFormatter, masked_addresses
 from station.store.statements import SECURITY_LOG, SECURITY_LOG_ROWS
 
 __all__ = ["Archive", "Entry", "RecentLines", "Ring", "SecurityLog", "Snapshot", "public", "write"]
@@ -118,6 +116,8 @@ class SecurityLog:
 
 def public(value: object) -> Any:
     """Plain JSON of a settings object or a view: without the fields that its repr leaves out, addresses masked."""
+    if isinstance(value, IdToken):
+        return {"value": MASK if value.kind is TokenKind.KEY_CODE else value.value, "kind": value.kind.value}  # C04
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: public(getattr(value, field.name)) for field in fields(value) if field.repr}
     if isinstance(value, Mapping):
@@ -216,6 +216,9 @@ def _pretty(value: object) -> bytes:
 
 
 def _about() -> dict[str, Any]:
+    import platform
+    from importlib import metadata
+
     packages: dict[str, str | None] = {}
     for name in _PACKAGES:
         try:
@@ -238,6 +241,8 @@ def write(snapshot: Snapshot, file: Path) -> int:
         if len(snapshot.members) == 1:
             stream.writelines(snapshot.members.values())
         else:
+            import zipfile
+
             with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
                 for name, content in snapshot.members.items():
                     archive.writestr(name, content)

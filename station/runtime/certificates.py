@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -18,22 +18,20 @@ from station.clock import Now, iso
 from station.core.device_model import DeviceModel
 from station.core.effects import Effect
 from station.core.events import ClockStepped, CredentialsChanged, Event, LinkUp, SecurityNoted
-from station.core.types import Credentials
 from station.errors import SecurityError
 from station.runtime.gateway import Listener, Scheduler, TimerHandle
 from station.runtime.jobs import JobRun, Jobs
 from station.runtime.signing import SIGN, Ending, Signing, SignPort
+from station.runtime.standing import Standing, standing_of
 from station.security.api import CertificateUse, HashData, Installed, KeyAlgorithm, LeafKind, Outcome
 from station.security.csr import Subject
 from station.store.ops import Json
 
 if TYPE_CHECKING:
-    from station.security.certstore import CertStore, Leaf
+    from station.security.certstore import CertStore
 
-__all__ = ["CertificateManager", "CertificateSettings", "Core", "Standing", "open_files"]
+__all__ = ["CertificateManager", "CertificateSettings", "Core", "open_files"]
 
-RENEW_BEFORE_S = 30 * 86_400.0  # A03: "will expire in one month"
-RENEW_PART = 1 / 3  # of a life that is too short for that: else the new one would be renewed at once
 LOOK_EVERY_S = 86_400.0
 LOOK_SOON_S = 1.0  # a moment that has come, after a clock that may be a little behind
 MOST = 32  # certificates, where no variable tells
@@ -80,20 +78,6 @@ class CertificateSettings:
     open_store: Callable[[Path, int], CertStore] = open_files
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What is in the store, as far as the loop must know. Times are wall seconds.
-
-    in_use: label of the station certificate to use now. changes: when another is to be used by itself. renew: when to ask for a
-    successor to the newest certificate of a kind.
-    """
-
-    credentials: Credentials = field(default_factory=Credentials)
-    in_use: str | None = None
-    changes: float | None = None
-    renew: Mapping[LeafKind, float] = field(default_factory=dict)
-
-
 class CertificateManager:
     """`station.ocpp.dialect.CertificatePort` of one station. Used in the loop only.
 
@@ -107,6 +91,7 @@ class CertificateManager:
         "_jobs",
         "_known",
         "_opening",
+        "_port",
         "_scheduler",
         "_settings",
         "_signings",
@@ -139,12 +124,19 @@ class CertificateManager:
         self.standing = Standing()
         self.on_station_certificate_changed: Callable[[], None] = lambda: None
         jobs.register(SIGN, self._sign, max_attempts=MAX_RESTARTS)
-        self._signings = {kind: self._signing(kind, port) for kind in LeafKind}
+        self._port = port
+        self._signings: dict[LeafKind, Signing] = {}
 
-    def _signing(self, kind: LeafKind, port: SignPort) -> Signing:
+    def _signing(self, kind: LeafKind) -> Signing:
+        """Made when it is first needed: most stations never ask for a certificate."""
+        if kind not in self._signings:
+            self._signings[kind] = self._new_signing(kind)
+        return self._signings[kind]
+
+    def _new_signing(self, kind: LeafKind) -> Signing:
         return Signing(
             kind,
-            port,
+            self._port,
             self._scheduler,
             lambda fresh: self._request(kind, fresh=fresh),
             lambda: float(self._core.model.integer("SecurityCtrlr", "CertSigningWaitMinimum")),
@@ -221,7 +213,7 @@ class CertificateManager:
 
         def work_and_look(store: CertStore, wall: float | None) -> tuple[T, Standing]:
             result = work(store, wall)
-            return result, _standing(store, wall)
+            return result, standing_of(store, wall)
 
         async def run() -> None:
             result, standing = failed, None
@@ -257,6 +249,9 @@ class CertificateManager:
 
     def delete(self, which: HashData, done: Callable[[Outcome], None]) -> None:
         """M04. Over TLS the last root of the CSMS stays: without it there would never be a connection again."""
+        if not self.in_use:
+            done(Outcome("NotFound"))
+            return
         over_tls = self._core.model.integer("SecurityCtrlr", "SecurityProfile") >= 2
 
         def reported(outcome: Outcome) -> None:
@@ -288,7 +283,7 @@ class CertificateManager:
         """A02: the CSMS wants us to ask for a certificate; whatever was given up before is begun anew."""
         if refusal := self._hindrance(kind):
             return refusal
-        self._signings[kind].prompt()
+        self._signing(kind).prompt()
         self._start_signing(kind)
         return Outcome("Accepted")
 
@@ -300,10 +295,10 @@ class CertificateManager:
     def _signed(self, kind: LeafKind, outcome: Outcome) -> None:
         self._changed(outcome, f"{kind.value} renewed")
         if outcome.status == "Accepted":
-            self._signings[kind].answered(valid=True)
+            self._signing(kind).answered(valid=True)
         elif outcome.reason not in {"TooLargeElement", "InternalError"}:
             # A02.FR.07. Too long (A02.FR.16) or not to be stored says nothing of the certificate: it is still waited for.
-            self._signings[kind].answered(valid=False)
+            self._signing(kind).answered(valid=False)
             self._core.submit(SecurityNoted(INVALID, f"{kind.value}: {outcome.info}"))
 
     def _changed(self, outcome: Outcome, what: str) -> None:
@@ -356,7 +351,7 @@ class CertificateManager:
         """The job. Raises ValueError for a row that names no kind of ours."""
         kind = LeafKind(run.arguments["kind"])
         self._begin()
-        ending = await self._signings[kind].run(run)
+        ending = await self._signing(kind).run(run)
         if ending is not Ending.SIGNED:
             # Not again for the certificate that we have, unless the CSMS asks (A02.FR.19, FR.20) or the station restarts.
             self._spent[kind] = self.standing.renew.get(kind)
@@ -426,20 +421,3 @@ _NOT_SIGNED = Outcome("Rejected", "InternalError", "the certificate store cannot
 
 def _job(kind: LeafKind) -> str:
     return f"{SIGN}-{kind.value}"
-
-
-def _standing(store: CertStore, wall: float | None) -> Standing:
-    """In a worker thread."""
-    leaf = store.leaf(LeafKind.STATION, wall)
-    newest = {kind: leaves[0] for kind in LeafKind if (leaves := store.leaves(kind))}
-    return Standing(
-        credentials=store.credentials(wall),
-        in_use=None if leaf is None else leaf.label,
-        changes=None if wall is None else store.next_change(wall),
-        renew={kind: one.not_after - _ahead(one) for kind, one in newest.items()},
-    )
-
-
-def _ahead(leaf: Leaf) -> float:
-    """How long before its end a certificate is renewed, in seconds."""
-    return min(RENEW_BEFORE_S, (leaf.not_after - leaf.not_before) * RENEW_PART)

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -59,6 +60,8 @@ class LinesTransport(ABC):
         self._poll = select.poll()
         self._poll.register(source, select.POLLIN)
         self._number = 0
+        self.unanswered = False
+        """Something was asked and not answered in time: it may still be carried out."""
 
     @abstractmethod
     def write(self, line: bytes) -> None:
@@ -67,6 +70,7 @@ class LinesTransport(ABC):
     def ask(self, name: str, arguments: Mapping[str, object], timeout_s: float | None) -> Json:
         self._number += 1
         request = {"id": self._number, "do": name, "with": dict(arguments)}
+        self.unanswered = True
         with self._reached():
             self.write(json.dumps(request, separators=(",", ":")).encode() + b"\n")
         while True:
@@ -76,6 +80,7 @@ class LinesTransport(ABC):
             if "event" in message:
                 self._events.append(message)
             elif message.get("id") in {self._number, None}:
+                self.unanswered = False
                 return message
 
     def subscribe(self, topics: Sequence[str], timeout_s: float | None) -> None:
@@ -138,21 +143,21 @@ class StdioTransport(LinesTransport):
         super().__init__(_pipe(self._child.stdout).fileno(), "the simulated station")
 
     def write(self, line: bytes) -> None:
-        stdin = _pipe(self._child.stdin)
-        stdin.write(line)
-        stdin.flush()
+        rest = memoryview(line)
+        while rest:
+            rest = rest[os.write(_pipe(self._child.stdin).fileno(), rest) :]
 
     def close(self) -> None:
         """End it. Raises ClientError when it does not end well."""
-        with contextlib.suppress(OSError):
-            _pipe(self._child.stdin).close()
+        if self.unanswered:
+            self._child.terminate()
         try:
-            # It may have more to say, and must not wait for us.
+            # The end of its input ends it. It may have more to say, and must not wait for us to read that.
             self._child.communicate(timeout=END_WITHIN_S)
         except subprocess.TimeoutExpired:
             self._child.kill()
             self._child.communicate()
-        if self._child.returncode:
+        if self._child.returncode not in {0, -signal.SIGTERM}:
             raise ClientError(f"the simulated station has ended with exit code {self._child.returncode}")
 
 

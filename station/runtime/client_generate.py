@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
@@ -42,8 +43,6 @@ from __future__ import annotations
 
 {imports}
 from station.runtime.client_base import ControlClient
-
-if TYPE_CHECKING:
 {results}
 __all__ = ["Station"]
 {aliases}
@@ -108,13 +107,15 @@ def render(commands: Iterable[type[Command]]) -> str:
     module = _Module()
     methods = "".join(f"\n{_method(cls, module)}" for cls in commands)
     results = "".join(_import(name, sorted(names)) for name, names in sorted(module.results.items()))
+    results = f"\nif TYPE_CHECKING:\n{results}" if results else ""
     aliases = "".join(f"\n{_alias(name, text)}" for name, text in module.aliases.items())
     body = methods + aliases
     collections = [name for name in ("Mapping", "Sequence") if f"{name}[" in body]
-    typing = ["TYPE_CHECKING", *(name for name in ("Any", "Literal") if name in body)]
-    imports = [f"from collections.abc import {', '.join(collections)}"] if collections else []
-    imports.append(f"from typing import {', '.join(typing)}\n")
-    return _HEADER.format(imports="\n".join(imports), results=results, aliases=aliases) + methods
+    typing = ["TYPE_CHECKING"] if results else []
+    typing += [name for name in ("Any", "Literal") if re.search(rf"\b{name}\b", body)]
+    imports = [f"from collections.abc import {', '.join(collections)}\n"] if collections else []
+    imports += [f"from typing import {', '.join(typing)}\n"] if typing else []
+    return _HEADER.format(imports="".join(imports), results=results, aliases=aliases) + methods
 
 
 def _import(module: str, names: list[str]) -> str:

@@ -142,7 +142,7 @@ class PowerOn(_Accident):
 
 @dataclass(frozen=True, slots=True)
 class Restart(_Accident):
-    """The program ends without a word and is started again; the board keeps its power."""
+    """The program ends and is started again; the board keeps its power. A simulated one ends without a word, as if it had crashed."""
 
     name: ClassVar[str] = "restart"
     exclusive: ClassVar[bool] = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, fields
 from typing import Any, ClassVar, Protocol, TypedDict
@@ -27,7 +28,7 @@ class Nothing(TypedDict):
     """There is nothing to tell."""
 
 
-class Command:
+class Command(ABC):
     """Base of every command. Subclasses are frozen, slotted dataclasses whose fields are made by `setting`.
 
     reads: changes nothing. needs_bench: needs the simulated board. passes_time: lets simulated time pass. exclusive: takes its time
@@ -47,9 +48,9 @@ class Command:
         """What a single field's kind cannot know."""
         yield from ()
 
+    @abstractmethod
     async def act(self, host: Host) -> Json:
         """Do it. Raises ControlError, StationError or HalError, and then nothing has changed."""
-        raise NotImplementedError
 
     def told(self) -> Json:
         """The arguments that differ from their defaults, without secrets."""

@@ -90,7 +90,8 @@ class TransactionHistory:
         program = self._host.program
         if program is None:
             return set(), set()
-        waiting = self._take(program.client.records.facts())
+        records = program.client.records
+        waiting = self._take(records.facts()) | self._take(records.aside())
         dead = self._take(from_json(letter.fact) for letter in program.store.dead_letters())
         return waiting, dead
 

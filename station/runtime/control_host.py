@@ -52,6 +52,7 @@ class Records(Protocol):
 
     def __len__(self) -> int: ...
     def facts(self) -> Iterator[Fact]: ...
+    def aside(self) -> Iterator[Fact]: ...
 
 
 class Registration(Protocol):
@@ -75,10 +76,6 @@ class Expert(Protocol):
 
     def send_text(self, text: str) -> None:
         """Send anything. Raises ControlError without a link."""
-
-    @property
-    def trouble(self) -> str | None:
-        """Why there is no connection, in words; None while there is one, or none has failed yet."""
 
     def complaint(self, kind: str, action: str, payload: Any) -> str | None:
         """What the schema says against a CALL or CALLRESULT of the version spoken now; None when nothing."""

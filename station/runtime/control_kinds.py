@@ -21,6 +21,7 @@ __all__ = [
     "Duration",
     "Fixed",
     "Line",
+    "OrNull",
     "Scalars",
     "Speed",
     "Table",
@@ -157,6 +158,23 @@ class Line:
 def _encodes(text: str) -> bool:
     """Half of a surrogate pair (JSON can write one) cannot be sent or saved."""
     return not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+@dataclass(frozen=True, slots=True)
+class OrNull:
+    """Of a kind, or null, where null means something of its own."""
+
+    kind: Kind
+
+    @property
+    def words(self) -> str:
+        return f"{self.kind.words}, or null"
+
+    def read(self, value: object) -> object:
+        return None if value is None else self.kind.read(value)
+
+    def schema(self) -> dict[str, Any]:
+        return {"anyOf": [self.kind.schema(), {"type": "null"}]}
 
 
 @dataclass(frozen=True, slots=True)

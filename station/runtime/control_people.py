@@ -10,7 +10,7 @@ from hal.api import ButtonPressed, CardPresented, HalEvent, KeyEntered, TokenKin
 from station.config_fields import TOKEN, Flag, Integer, Text, setting
 from station.runtime.control_command import Command, Nothing, evse_field
 from station.runtime.control_host import Host, conflict
-from station.runtime.control_kinds import EMPTY, EVSE, CarTable
+from station.runtime.control_kinds import EMPTY, EVSE, CarTable, OrNull
 from station.runtime.control_types import Json
 
 __all__ = ["PEOPLE", "CarResult", "car_json"]
@@ -108,7 +108,9 @@ class Swipe(_Person):
     returns: ClassVar[Any] = Nothing
     token: str = setting(TOKEN, "What the card says.", default=FIRST_TOKEN)
     type: str = setting(Text(choices=TOKEN_KINDS), "Kind of the token.", default=TokenKind.ISO14443.value)
-    evse: int | None = setting(EVSE, "Number of the EVSE; null: a reader that serves the whole station.", default=1)
+    evse: int | None = setting(
+        OrNull(EVSE), "Number of the EVSE; null: a reader that serves the whole station.", default=1
+    )
 
     async def act(self, host: Host) -> Json:
         return _noticed(host, CardPresented(self.evse, self.token, TokenKind(self.type)), "read the card")
@@ -120,7 +122,9 @@ class Pin(_Person):
 
     name: ClassVar[str] = "pin"
     digits: str = setting(TOKEN, "The PIN.", secret=True)
-    evse: int | None = setting(EVSE, "Number of the EVSE; null: a keypad that serves the whole station.", default=1)
+    evse: int | None = setting(
+        OrNull(EVSE), "Number of the EVSE; null: a keypad that serves the whole station.", default=1
+    )
 
     async def act(self, host: Host) -> Json:
         return _noticed(host, KeyEntered(self.evse, self.digits), "read the PIN")

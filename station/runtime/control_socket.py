@@ -96,18 +96,25 @@ class ControlSocket:
 
 def _listener(path: Path) -> socket.socket:
     """A bound socket that nobody else can open. Raises SocketError."""
-    if len(os.fsencode(path)) > LONGEST_PATH:
+    if len(os.fsencode(path)) > LONGEST_PATH or len(os.fsencode(path.parent)) > LONGEST_PATH - len("/.4194304"):
         raise SocketError(
             f"{path}: the path of a socket has at most {LONGEST_PATH} bytes. Remedy: choose a shorter one"
         )
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # Under another name until it listens: whoever sees the file can connect.
+    early = path.with_name(f".{os.getpid()}")
     try:
-        _make_room(path)
-        listener.bind(str(path))
+        _check_room(path)
+        early.unlink(missing_ok=True)
+        listener.bind(str(early))
         # Before listen() nobody gets in, whatever the umask was.
-        os.chmod(path, MODE)
+        os.chmod(early, MODE)
+        listener.listen()
+        os.replace(early, path)
     except OSError as error:
         listener.close()
+        with contextlib.suppress(OSError):
+            early.unlink()
         raise SocketError(f"{path}: the control socket cannot be made: {error.strerror}. {_remedy(path)}") from error
     except SocketError:
         listener.close()
@@ -121,8 +128,8 @@ def _remedy(path: Path) -> str:
     return "Remedy: name a place where the user that runs the station may write"
 
 
-def _make_room(path: Path) -> None:
-    """Remove the socket of a station that is gone. Raises SocketError when it is not, or when something else stands there."""
+def _check_room(path: Path) -> None:
+    """The socket of a station that is gone may be replaced. Raises SocketError when it is not, or is something else."""
     try:
         found = path.lstat()
     except FileNotFoundError:
@@ -135,7 +142,6 @@ def _make_room(path: Path) -> None:
     # EAGAIN: it listens, and its queue is full.
     if reached in {0, errno.EAGAIN, errno.EINPROGRESS}:
         raise SocketError(f"{path}: another station answers there. Remedy: stop it, or choose another place")
-    path.unlink(missing_ok=True)
 
 
 def _stranger(connection: socket.socket) -> int | None:

@@ -12,7 +12,7 @@ reach it over a real websocket on this machine, or in memory, or both at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -100,6 +100,8 @@ class EmbeddedCsms:
         self._subprotocols = tuple(subprotocols)
         self._sessions: dict[str, Session] = {}
         self._arrivals: asyncio.Condition | None = None
+        self.link_listeners: list[Callable[[], None]] = []
+        """Called when a connection of a station has begun or ended."""
         self._listener: WebsocketListener | None = None
         if websocket or (websocket is None and network is None):
             self._listener = WebsocketListener(
@@ -148,6 +150,20 @@ class EmbeddedCsms:
     def url(self) -> str:
         """Where stations connect, without their id. Raises LinkError without a websocket listener."""
         return self._web().url
+
+    @property
+    def subprotocols(self) -> tuple[str, ...]:
+        """What it speaks, the best first."""
+        return self._subprotocols
+
+    @property
+    def listening(self) -> bool:
+        """Whether stations can reach its websocket now."""
+        return self._listener is not None and self._listener.listening
+
+    @property
+    def offers_subprotocol(self) -> bool:
+        return self._listener is None or self._listener.offer_subprotocol
 
     def offer_subprotocol(self, offered: bool) -> None:
         """False: open connections without choosing a subprotocol and stay silent, as some CSMSs do."""
@@ -270,11 +286,17 @@ class EmbeddedCsms:
         if old is not None:
             await old.close(1000, "a newer connection took over")
         await self._tell_arrival()
+        self._tell_link()
         try:
             await session.serve()
         finally:
             if self._sessions.get(station_id) is session:
                 del self._sessions[station_id]
+            self._tell_link()
+
+    def _tell_link(self) -> None:
+        for listener in tuple(self.link_listeners):
+            listener()
 
     async def _tell_arrival(self) -> None:
         if self._arrivals is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Awaitable
 from typing import Any, ClassVar, cast
 
@@ -26,9 +27,9 @@ class CsmsCommand(Command):
     async def act(self, host: Any) -> Json:
         return await self.work(cast(CsmsHost, host))
 
+    @abstractmethod
     async def work(self, host: CsmsHost) -> Json:
         """Do it. Raises ControlError, and then nothing has changed."""
-        raise NotImplementedError
 
 
 def station_field() -> Any:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypedDict
 
 from station.config_fields import TOKEN, Flag, Integer, Number, Text, setting
 from station.errors import ControlError, LinkError, Problem
+from station.ocpp.schemas import Schemas
 from station.runtime.control_command import invalid
 from station.runtime.control_kinds import EMPTY, Line, Table, Words
 from station.runtime.control_types import Json
@@ -143,6 +145,8 @@ class Call(CsmsCommand):
 
     async def work(self, host: CsmsHost) -> Json:
         station = connected(host, self.station)
+        if self.check:
+            self._check(host.csms.station(station).version)
         try:
             answer = await host.csms.call(
                 station, self.action, dict(self.payload), timeout=self.within, check=self.check
@@ -157,6 +161,20 @@ class Call(CsmsCommand):
             details = {"code": answer.code, "description": answer.description, "details": answer.details}
             return {"payload": None, "error": details}
         return {"payload": answer, "error": None}
+
+    def _check(self, version: str | None) -> None:
+        """Raises ControlError, which names the field and shows no value: there may be a password among them."""
+        if version is None:
+            return
+        schemas = Schemas.for_version(version)
+        if self.action not in schemas.actions:
+            near = difflib.get_close_matches(self.action, schemas.actions, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise invalid("action", f"OCPP {version} has no such message{hint}")
+        problem = schemas.request(self.action).problem(dict(self.payload))
+        if problem is not None:
+            path = f"payload.{problem.path}" if problem.path else "payload"
+            raise invalid(path, f"{problem.message} (OCPP {version}; check false sends it all the same)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from station.sim.csms_journal import SeenFrame
 __all__ = ["TOPICS", "CsmsControl"]
 
 TOPICS = {
-    "state": "every station that ever came, when something of it changed; at most ten a second",
+    "state": "the CSMS and every station that ever came, when something of it changed; at most ten a second",
     "frame": "one OCPP frame, either direction, passwords masked",
     "command": "a command was carried out, by whomever",
 }
@@ -33,6 +33,7 @@ class CsmsControl:
         self._told_at = float("-inf")
         self._telling: asyncio.TimerHandle | None = None
         host.csms.journal.listeners.append(self._seen)
+        host.csms.link_listeners.append(self._changed)
 
     async def do(self, name: str, arguments: Mapping[str, object]) -> Json:
         """Carry out one command of the table. Raises ControlError, and then nothing has changed."""
@@ -82,6 +83,7 @@ class CsmsControl:
         self._listeners.clear()
         if self._seen in self.host.csms.journal.listeners:
             self.host.csms.journal.listeners.remove(self._seen)
+            self.host.csms.link_listeners.remove(self._changed)
         if self._telling is not None:
             self._telling.cancel()
             self._telling = None
@@ -101,9 +103,7 @@ class CsmsControl:
     def _tell_state(self) -> None:
         self._telling = None
         self._told_at = asyncio.get_running_loop().time()
-        csms = self.host.csms
-        rows = [self.host.station_row(station) for station in sorted(csms.journal.stations)]
-        self._tell("state", {"event": "state", "stations": rows})
+        self._tell("state", {"event": "state", **self.host.state()})
 
     def _tell(self, topic: str, event: Json) -> None:
         for topics, listener in tuple(self._listeners):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-__all__ = ["Fault", "FaultKind", "Faults"]
+__all__ = ["Fault", "FaultKind", "Faults", "Strike"]
 
 
 class FaultKind(Enum):
@@ -42,11 +43,24 @@ class Fault:
         return self.action in {None, action} and self.station in {None, station} and self.times != 0
 
 
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """A fault has struck this CALL. `wall`: seconds."""
+
+    kind: FaultKind
+    station: str
+    action: str
+    wall: float
+
+
 class Faults:
-    """The faults that are planned; the oldest that fits strikes."""
+    """The faults that are planned; the oldest that fits strikes. `struck`: the latest strikes, oldest first."""
+
+    KEPT = 20
 
     def __init__(self) -> None:
         self._planned: list[Fault] = []
+        self.struck: deque[Strike] = deque(maxlen=self.KEPT)
 
     def __len__(self) -> int:
         return len(self._planned)
@@ -60,10 +74,11 @@ class Faults:
     def clear(self) -> None:
         self._planned.clear()
 
-    def take(self, station: str, action: str) -> Fault | None:
-        """The fault for this CALL, if any; uses it up by one."""
+    def take(self, station: str, action: str, wall: float = 0.0) -> Fault | None:
+        """The fault for this CALL, if any; uses it up by one. wall: now, seconds."""
         for fault in self._planned:
             if fault.fits(station, action):
+                self.struck.append(Strike(fault.kind, station, action, wall))
                 if fault.times is not None:
                     fault.times -= 1
                     if fault.times == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from dataclasses import dataclass
 from typing import TypedDict
@@ -11,9 +12,10 @@ from station.ocpp.schemas import Schemas
 from station.ocpp.wirelog import WireLog
 from station.runtime.control_types import Json
 from station.sim.csms import EmbeddedCsms
+from station.sim.csms_faults import Fault, FaultKind
 from station.sim.csms_journal import SeenFrame
 
-__all__ = ["CsmsHost", "FrameRow", "Upload", "Uploads"]
+__all__ = ["CsmsHost", "FaultRow", "FrameRow", "Upload", "Uploads"]
 
 KINDS = {2: "CALL", 3: "CALLRESULT", 4: "CALLERROR", 6: "SEND"}
 VERSIONS = ("2.0.1", "1.6")
@@ -35,6 +37,16 @@ class FrameRow(TypedDict):
     verdict: str
     latency_ms: float | None
     answers: int | None
+
+
+class FaultRow(TypedDict):
+    """Misbehaviour that is planned. `times` None: until cleared. detail: how late, or what comes in place of the answer."""
+
+    kind: str
+    action: str | None
+    station: str | None
+    times: int | None
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +161,46 @@ class CsmsHost:
     uploads: Uploads
     upload_url: str = ""
 
+    def state(self) -> Json:
+        """The CSMS itself, and every station that ever came."""
+        return {
+            "csms": self._csms_row(),
+            "stations": [self.station_row(each) for each in sorted(self.csms.journal.stations)],
+        }
+
+    def fault_rows(self) -> list[FaultRow]:
+        """The misbehaviour that is planned."""
+        return [
+            {
+                "kind": fault.kind.value,
+                "action": fault.action,
+                "station": fault.station,
+                "times": fault.times,
+                "detail": _detail(fault),
+            }
+            for fault in self.csms.faults
+        ]
+
+    def _csms_row(self) -> Json:
+        csms, policy = self.csms, self.csms.policy
+        return {
+            "url": csms.url,
+            "versions": [name.removeprefix("ocpp") for name in csms.subprotocols],
+            "listening": csms.listening,
+            "tls": csms.speaks_tls,
+            "refuse_tls": csms.refuses_tls,
+            "no_subprotocol": not csms.offers_subprotocol,
+            "boots": list(policy.boot_plan),
+            "heartbeat_s": policy.heartbeat_interval_s,
+            "retry_s": policy.retry_interval_s,
+            "faults": self.fault_rows(),
+            "struck": [
+                {"kind": strike.kind.value, "station": strike.station, "action": strike.action, "wall": strike.wall}
+                for strike in csms.faults.struck
+            ],
+            "uploads": len(self.uploads.all()),
+        }
+
     def station_row(self, station: str) -> Json:
         """What is known of a station, in short."""
         seen = self.csms.station(station)
@@ -169,3 +221,19 @@ class CsmsHost:
             "security_events": len(seen.security_events),
             "complaints": list(seen.complaints[-20:]),
         }
+
+
+def _detail(fault: Fault) -> str:
+    match fault.kind:
+        case FaultKind.LATE:
+            return f"{fault.delay_s:g} s"
+        case FaultKind.GARBAGE:
+            return fault.text[:100]
+        case FaultKind.REFUSE:
+            return fault.code
+        case FaultKind.REPLACE:
+            return json.dumps(fault.payload)[:100]
+        case FaultKind.CLOSE:
+            return "cut" if fault.abrupt else "closed"
+        case _:
+            return ""

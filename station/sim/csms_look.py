@@ -9,8 +9,9 @@ from typing import Any, ClassVar, TypedDict
 from station.config_fields import Integer, Text, setting
 from station.runtime.control_command import invalid
 from station.runtime.control_types import Json
+from station.sim.csms_actions import CALLS
 from station.sim.csms_command import ACTION, STATION, CsmsCommand, known, station_field
-from station.sim.csms_host import CsmsHost, FrameRow
+from station.sim.csms_host import CsmsHost, FaultRow, FrameRow
 
 __all__ = ["LOOK"]
 
@@ -39,22 +40,70 @@ class StationRow(TypedDict):
     complaints: list[str]
 
 
-class StationsResult(TypedDict):
-    """Every station that ever came."""
+class StrikeRow(TypedDict):
+    """A fault that has struck."""
 
+    kind: str
+    station: str
+    action: str
+    wall: float
+
+
+class CsmsRow(TypedDict):
+    """The CSMS itself. url: where stations connect, without their id. boots: answers to the next BootNotifications, the last
+    stays. no_subprotocol: connections are opened without one. struck: the latest faults that have struck.
+    """
+
+    url: str
+    versions: list[str]
+    listening: bool
+    tls: bool
+    refuse_tls: bool
+    no_subprotocol: bool
+    boots: list[str]
+    heartbeat_s: int
+    retry_s: int
+    faults: list[FaultRow]
+    struck: list[StrikeRow]
+    uploads: int
+
+
+class StationsResult(TypedDict):
+    """The CSMS itself, and every station that ever came."""
+
+    csms: CsmsRow
     stations: list[StationRow]
 
 
 @dataclass(frozen=True, slots=True)
 class State(CsmsCommand):
-    """Every station that ever connected, and what the CSMS knows of it."""
+    """The CSMS itself; every station that ever connected, and what the CSMS knows of it."""
 
     name: ClassVar[str] = "state"
     reads: ClassVar[bool] = True
     returns: ClassVar[Any] = StationsResult
 
     async def work(self, host: CsmsHost) -> Json:
-        return {"stations": [host.station_row(station) for station in sorted(host.csms.journal.stations)]}
+        return host.state()
+
+
+class MessagesResult(TypedDict):
+    """Names of messages."""
+
+    actions: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Messages(CsmsCommand):
+    """The messages that a CSMS sends to a station of this version (`call`). Their schemas: /api/v1/schemas/VERSION/ACTION."""
+
+    name: ClassVar[str] = "messages"
+    reads: ClassVar[bool] = True
+    returns: ClassVar[Any] = MessagesResult
+    version: str = setting(Text(choices=tuple(CALLS)), "Version of OCPP.", example="2.0.1")
+
+    async def work(self, host: CsmsHost) -> Json:
+        return {"actions": sorted(CALLS[self.version])}
 
 
 class TransactionRow(TypedDict):
@@ -200,4 +249,4 @@ class ReadUpload(CsmsCommand):
         return {"name": found.name, "content": base64.b64encode(found.content).decode()}
 
 
-LOOK: tuple[type[CsmsCommand], ...] = (State, Transactions, Frames, UploadList, ReadUpload)
+LOOK: tuple[type[CsmsCommand], ...] = (State, Messages, Transactions, Frames, UploadList, ReadUpload)

@@ -199,7 +199,7 @@ class Session:
             self._asked[frame[1]] = action
             if len(self._asked) > REMEMBERED:
                 del self._asked[next(iter(self._asked))]
-        self._fault = self._faults.take(self.station, action)
+        self._fault = self._faults.take(self.station, action, self._clock.now().wall)
         try:
             if self._fault is not None and self._fault.kind is FaultKind.REFUSE:
                 await self.send(_dump([4, frame[1], self._fault.code, self._fault.description, {}]))

@@ -12,20 +12,11 @@ from station.runtime.control_kinds import EMPTY, Line, Table
 from station.runtime.control_types import Json
 from station.sim.csms_command import ACTION, STATION, CsmsCommand, connected, over_the_link, station_field
 from station.sim.csms_faults import FaultKind
-from station.sim.csms_host import CsmsHost
+from station.sim.csms_host import CsmsHost, FaultRow
 
 __all__ = ["TROUBLE"]
 
 FAULTS = Text(choices=tuple(kind.value for kind in FaultKind))
-
-
-class FaultRow(TypedDict):
-    """Misbehaviour that is planned. `times` None: until cleared."""
-
-    kind: str
-    action: str | None
-    station: str | None
-    times: int | None
 
 
 class FaultsResult(TypedDict):
@@ -44,11 +35,7 @@ class FaultList(CsmsCommand):
     returns: ClassVar[Any] = FaultsResult
 
     async def work(self, host: CsmsHost) -> Json:
-        rows = [
-            {"kind": fault.kind.value, "action": fault.action, "station": fault.station, "times": fault.times}
-            for fault in host.csms.faults
-        ]
-        return {"faults": rows, "refuse_tls": host.csms.refuses_tls}
+        return {"faults": host.fault_rows(), "refuse_tls": host.csms.refuses_tls}
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,10 @@ class WebsocketListener:
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"{scheme}://{host}:{self._port}/ocpp"
 
+    @property
+    def listening(self) -> bool:
+        return self._server is not None
+
     async def open(self) -> None:
         """Listen. Raises OSError when the port is taken."""
         from websockets.asyncio.server import serve

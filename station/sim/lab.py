@@ -20,7 +20,7 @@ from hal.sim.board import SimBoard, build
 from hal.sim.car import Car
 from hal.sim.car_settings import CarSettings
 from hal.sim.world import World
-from station.app import EvseSetup, StationApp, StationSetup, Surroundings
+from station.app import StationApp, StationSetup, Surroundings
 from station.clock import Clock, Now
 from station.core.effects import Effect
 from station.core.events import Event
@@ -34,7 +34,7 @@ from station.sim import kept
 from station.sim.bench import LabHost
 from station.sim.csms import EmbeddedCsms
 from station.sim.installer import SimInstaller
-from station.sim.lab_settings import KNOWN_TOKENS, STATION, LabSettings
+from station.sim.lab_settings import BOARD, KNOWN_TOKENS, STATION, LabSettings, station_setup
 from station.sim.loop import DEFAULT_WALL, ScaledScheduler, VirtualLoop
 from station.sim.loop import run as run_virtual
 from station.sim.memory import MemoryLink, MemoryNetwork
@@ -47,7 +47,6 @@ __all__ = ["KNOWN_TOKENS", "Lab", "LabSettings", "run_lab"]
 log = logging.getLogger("station.lab")
 
 T = TypeVar("T")
-BOARD = "sim"
 FrameListener = Callable[[float, str, str, str | None, str], None]
 """(wall time, direction, masked text, action, verdict)."""
 TurnListener = Callable[[Event | None, list[Effect], Now], None]
@@ -184,24 +183,7 @@ class Lab:
             self._keeper = None
 
     def _setup(self) -> StationSetup:
-        settings = self.settings
-        return StationSetup(
-            identity=settings.identity,
-            url=settings.csms_url or "ws://embedded",
-            versions=settings.versions,
-            evses=tuple(EvseSetup(n, BOARD, n) for n in range(1, len(self.board.evses) + 1)),
-            vendor=settings.vendor,
-            model=settings.model,
-            serial=settings.serial or f"SIM-{settings.seed}"[:25],
-            boot_reason=settings.boot_reason,
-            password=settings.password,
-            variables=settings.variables,
-            meter_poll_s=settings.meter_poll_s,
-            trust_clock=settings.trust_clock,
-            certificates=self.database.parent / "certificates",
-            files=self.database.parent / "files",
-            firmware=self._installer().version(),
-        )
+        return station_setup(self.settings, len(self.board.evses), self.database.parent, self._installer().version())
 
     def _around(self) -> Surroundings:
         return Surroundings(
@@ -371,13 +353,15 @@ class Lab:
     async def power_cut(self, *, warning: bool = False) -> None:
         """The supply fails. warning: the board has a capacitor and says so (PowerFailing) some milliseconds before."""
         async with self._supply:
-            app = self.running
+            if not self.board.powered:
+                raise StationError("the station has no power")
             await self._stop_keeper()
             self.board.power_cut(warning=warning)
             self._host_boots += 1
-            self._keep()
-            self.app = None
-            await app.kill()
+            if self.app is not None:
+                self._keep()
+                app, self.app = self.app, None
+                await app.kill()
 
     async def power_on(self) -> None:
         """It comes back, and the station boots."""

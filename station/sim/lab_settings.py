@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from station.app import EvseSetup, StationSetup
 from station.sim.csms import Token
 
-__all__ = ["KNOWN_TOKENS", "STATION", "LabSettings"]
+__all__ = ["BOARD", "KNOWN_TOKENS", "STATION", "LabSettings", "station_setup"]
 
+BOARD = "sim"
 KNOWN_TOKENS = ("04A1B2C3", "0BADCAFE", "DEADBEEF")
 
 
@@ -58,3 +60,24 @@ STATION = frozenset(
     }
 )
 """Settings of the station itself: they may change from one boot to the next."""
+
+
+def station_setup(settings: LabSettings, evses: int, folder: Path, firmware: str | None) -> StationSetup:
+    """What the station is told of itself. folder: of its database. firmware: the version that is installed."""
+    return StationSetup(
+        identity=settings.identity,
+        url=settings.csms_url or "ws://embedded",
+        versions=settings.versions,
+        evses=tuple(EvseSetup(number, BOARD, number) for number in range(1, evses + 1)),
+        vendor=settings.vendor,
+        model=settings.model,
+        serial=settings.serial or f"SIM-{settings.seed}"[:25],
+        boot_reason=settings.boot_reason,
+        password=settings.password,
+        variables=settings.variables,
+        meter_poll_s=settings.meter_poll_s,
+        trust_clock=settings.trust_clock,
+        certificates=folder / "certificates",
+        files=folder / "files",
+        firmware=firmware,
+    )

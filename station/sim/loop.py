@@ -2,7 +2,8 @@
 
 `VirtualLoop` replaces the loop of the whole process, so it suits in-process peers only. Real I/O is polled without
 waiting; only when nothing is ready does the clock jump. It stands still while an executor job runs or a `hold()` is
-open, because what they wait for happens outside of virtual time.
+open, because what they wait for happens outside of virtual time. At a given speed it does not jump, and executor jobs (an
+upload to a server that does not answer) let it pass.
 
 Towards a foreign process the link keeps the real loop, and the core and the physics get a `ScaledScheduler` over it.
 Both, and every plain asyncio loop, satisfy `Scheduler`.
@@ -192,7 +193,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _idle(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
         """Nothing is ready: wait for threads, jump to the next timer (`timeout` seconds ahead), or pace."""
-        if self._jobs:
+        if self._jobs and self._speed is None:
             return self._virtual_selector.poll(None)
         if self._calm:
             for calm in self._calm:

@@ -16,12 +16,14 @@ from dataclasses import replace
 
 from station import logs
 from station.clock import Clock
+from station.errors import ConfigError
 from station.runtime.control_socket import listening
 from station.runtime.control_types import Control
 from station.runtime.lines import LineReader, LineSession
 from station.runtime.outbox import Outbox
 from station.sim.lab import Lab, run_lab
 from station.sim.loop import VirtualLoop
+from station.sim.panel import front_panel, panel_settings, together
 from station.sim.terminal import SimOptions, settings_of, signals
 
 __all__ = ["run_stdio", "serve"]
@@ -252,12 +254,18 @@ def run_stdio(options: SimOptions) -> int:
 
     At speed max the wall clock begins at 2026-01-01T00:00:00Z too: nothing in the output comes from a real clock.
     """
-    settings = replace(settings_of(options), variables={})
+    if options.duration_s is not None:
+        raise ConfigError(["--duration: not together with --stdio, which runs until its input ends"])
+    # Runs repeat exactly only while nobody else acts: a front panel is served only where somebody named an address for it.
+    settings, web = together(lambda: settings_of(options), lambda: panel_settings(options.panel, hurried=True))
+    settings = replace(settings, variables={})
     logs.set_up("WARNING", "text", os.environ)
 
     async def work(lab: Lab) -> None:
-        async with listening(lambda: lab.control(), options.socket):
-            with signals() as ended:
+        async with listening(lab.control, options.socket):
+            with signals() as ended, front_panel(lab.control, web, browser=False, person=False) as where:
+                if where:
+                    sys.stderr.write(f"{where}\n")
                 await serve(lab, lab.control(), ended)
 
     start = None if options.speed is None else Clock().now().wall

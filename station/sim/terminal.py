@@ -75,7 +75,7 @@ def run_sim(options: SimOptions) -> int:
     async def work(lab: Lab) -> None:
         browser = options.panel.browser if options.panel is not None else None
         panel = front_panel(lab.control, web, browser=browser, person=screen)
-        async with listening(lambda: lab.control(), options.socket):
+        async with listening(lab.control, options.socket):
             with signals() as ended, panel as where:
                 await show(lab, options, ended, where)
 

@@ -115,7 +115,7 @@ async def test_keys_of_the_whitepaper(s: Stage) -> None:
     assert [entry["value"] for entry in answer["configurationKey"]] == ["10000", "64", "false"]
 
 
-# --- A04: docs/decisions/0008-security-events-in-1.6.md -------------------------------------------------------------
+# --- A04: docs/decisions/0008-legacy-security-events.md -------------------------------------------------------------
 
 
 @octt()

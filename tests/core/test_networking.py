@@ -106,7 +106,11 @@ class Bench:
 
     def kinds(self) -> list[str]:
         """Security events of the last turn."""
-        return [effect.value["kind"] for effect in self.effects if isinstance(effect, Save) and effect.kind == "security_log"]  # type: ignore[index]  # not None
+        return [
+            effect.value["kind"]
+            for effect in self.effects
+            if isinstance(effect, Save) and effect.kind == "security_log"
+        ]  # type: ignore[index]  # not None
 
     def restart(self, setup: NetworkSetup = FILE) -> Bench:
         return Bench(setup, self.rows)

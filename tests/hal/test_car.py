@@ -196,3 +196,122 @@ def test_settings_from_a_table_and_from_code_are_the_same_and_checked_alike():
     )
     with pytest.raises(ConfigError, match=r"car\.max_a"):
         CarSettings(max_a=0.0)
+
+
+# --- what somebody does to it by hand ---------------------------------------------------------------------------------
+
+
+def test_it_draws_no_more_than_it_demands(bench):
+    b, car = charging(bench)
+    car.demand(max_a=9.0)
+    assert car.currents() == pytest.approx((9.0, 9.0, 9.0))
+    car.demand(max_w=2000.0)
+    assert car.power_w() == pytest.approx(2000.0)
+    car.demand(max_a=0.0)
+    assert car.currents() == (0.0, 0.0, 0.0)
+    assert b.sim.evse(1).state is PilotState.C
+    car.demand(max_a=float("inf"), max_w=float("inf"))
+    b.run(5.0)
+    assert car.currents() == pytest.approx((16.0, 16.0, 16.0))
+
+
+def test_a_demand_before_the_session_holds_in_it(bench):
+    b = bench()
+    car = Car()
+    car.demand(max_a=8.0)
+    b.sim.plug(1, car)
+    b.offer(16.0)
+    b.run(10.0)
+    assert car.currents() == pytest.approx((8.0, 8.0, 8.0))
+
+
+def test_put_to_sleep_it_answers_to_no_offer_until_it_is_woken(bench):
+    b, car = charging(bench)
+    car.sleep()
+    assert (b.sim.evse(1).state, car.power_w()) == (PilotState.B, 0.0)
+    b.signal(PilotSignal.OFF)
+    b.run(10.0)
+    b.signal(PilotSignal.PWM, 10.0)
+    b.run(10.0)
+    assert (b.sim.evse(1).state, car.asleep) == (PilotState.B, True)
+    car.wake()
+    b.run(10.0)
+    assert car.currents() == pytest.approx((10.0, 10.0, 10.0))
+    car.sleep()
+    b.signal(PilotSignal.FAULT)
+    b.run(1.0)
+    assert not car.asleep
+
+
+def test_energy_put_into_its_battery_is_accounted_for(bench):
+    b, car = charging(bench)
+    before = car.battery.energy_wh
+    b.run(600.0)
+    car.set_soc(50.0)
+    b.run(600.0)
+    assert car.soc_percent > 50.0
+    gained = car.battery.energy_wh - before - car.put_in_wh
+    assert gained == pytest.approx(car.drawn_wh * car.settings.efficiency, rel=1e-6)
+    car.set_soc(100.0)
+    b.run(1.0)
+    assert (car.full, b.sim.evse(1).state) == (True, PilotState.B)
+    car.set_soc(10.0)
+    b.run(10.0)
+    assert car.power_w() > 0.0
+    with pytest.raises(ConfigError, match="soc_percent"):
+        car.set_soc(101.0)
+
+
+def test_it_may_come_to_need_ventilation(bench):
+    b, car = charging(bench)
+    car.ventilate(True)
+    assert b.sim.evse(1).state is PilotState.D
+    b.run(1.0)
+    assert not b.sim.evse(1).contactor.closed
+    car.ventilate(False)
+    assert b.sim.evse(1).state is PilotState.C
+
+
+def test_the_pilot_can_be_held(bench):
+    b, car = charging(bench)
+    evse = b.sim.evse(1)
+    for state in (PilotState.B, PilotState.C, PilotState.D, PilotState.A, PilotState.E, PilotState.F):
+        b.take()
+        evse.hold_pilot(state)
+        b.run(10.0)
+        assert evse.state is state
+        assert PilotChanged(1, state) in b.take()
+        assert (car.power_w() > 0.0) is (state is PilotState.C)
+        assert evse.contactor.closed is (state is PilotState.C)
+    evse.hold_pilot(None)
+    b.run(10.0)
+    assert evse.state is PilotState.D, "the car still needs ventilation"
+    car.ventilate(False)
+    b.run(10.0)
+    assert car.power_w() > 0.0
+
+
+def test_a_held_pilot_ends_with_the_plug(bench):
+    b, _car = charging(bench)
+    evse = b.sim.evse(1)
+    evse.hold_pilot(PilotState.C)
+    b.sim.unplug(1)
+    assert evse.state is PilotState.A
+    b.signal(PilotSignal.OFF)
+    b.sim.plug(1, Car())
+    b.run(10.0)
+    assert evse.state is PilotState.B
+
+
+def test_c_without_an_offer_gets_no_power(bench):
+    b = bench()
+    car = Car()
+    b.sim.plug(1, car)
+    b.sim.evse(1).hold_pilot(PilotState.C)
+    b.run(10.0)
+    assert (b.sim.evse(1).state, b.sim.evse(1).contactor.closed, car.power_w()) == (PilotState.C, False, 0.0)
+    car.force(None)
+    b.run(10.0)
+    loose = Car()
+    loose.force(True)
+    assert not loose.s2_closed, "only while it is plugged in"

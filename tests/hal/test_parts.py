@@ -110,6 +110,49 @@ def test_meter_counts_fails_freezes_and_jumps(bench):
     assert meter.register_wh == 90.0
 
 
+def test_meter_pretends(bench):
+    """A power that does not flow is shown and counted, while there is power; what flows is not counted then."""
+    now, power = [0.0], [True]
+    meter = SimMeter(flow, lambda: power[0], random.Random(1), initial_wh=100.0, now=lambda: now[0])
+    meter.pretend(6930.0)
+    now[0] = 1800.0
+    meter.count(1000.0)
+    reading = bench.finish(meter.read())
+    assert (reading.energy_import_wh, reading.power_w) == (pytest.approx(3565.0), pytest.approx(6930.0))
+    assert reading.current_a[0] == pytest.approx(2310.0 / 230.0)
+    meter.settle()
+    power[0] = False
+    now[0] = 3600.0
+    assert meter.register_wh == pytest.approx(3565.0)
+    power[0] = True
+    meter.set_register(10.0)
+    meter.pretend(None)
+    now[0] = 7200.0
+    assert meter.register_wh == pytest.approx(10.0)
+    meter.count(5.0)
+    assert bench.finish(meter.read()).power_w == 1388.0
+    assert meter.register_wh == pytest.approx(15.0)
+
+
+def test_meter_pretends_without_voltage(bench):
+    dead = Flow((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), 50.0, None, 20.0)
+    meter = SimMeter(lambda: dead, lambda: True, random.Random(1))
+    meter.pretend(1000.0)
+    assert bench.finish(meter.read()).current_a == (0.0, 0.0, 0.0)
+
+
+def test_meter_thaws_and_answers_each_for_itself(bench):
+    meter = SimMeter(flow, lambda: True, random.Random(1))
+    meter.freeze()
+    meter.fail()
+    meter.thaw()
+    with pytest.raises(DeviceError):
+        bench.finish(meter.read())
+    meter.answer()
+    meter.count(5.0)
+    assert bench.finish(meter.read()).energy_import_wh == 5.0
+
+
 def test_meter_state_goes_through_a_file(bench):
     meter = SimMeter(flow, lambda: True, random.Random(1), initial_wh=12.5, phases=1)
     other = SimMeter(flow, lambda: True, random.Random(1), phases=1)

@@ -219,7 +219,11 @@ async def test_a_csms_that_cannot_be_trusted(
 @pytest.mark.parametrize(
     ("options", "kind", "words"),
     [
-        ({"minVersion": "TLSv1", "maxVersion": "TLSv1.1", "ciphers": "ALL@SECLEVEL=0"}, "InvalidTLSVersion", "no TLS 1.2"),
+        (
+            {"minVersion": "TLSv1", "maxVersion": "TLSv1.1", "ciphers": "ALL@SECLEVEL=0"},
+            "InvalidTLSVersion",
+            "no TLS 1.2",
+        ),
         (
             {"maxVersion": "TLSv1.2", "ciphers": "ECDHE-ECDSA-AES128-SHA@SECLEVEL=0"},
             "InvalidTLSCipherSuite",
@@ -244,9 +248,7 @@ async def test_tls_that_is_too_old(
 
 
 @pytest.mark.parametrize("name", ["bad/station-revoked", "bad/station-wrong-ca", "bad/station-expired"])
-async def test_a_station_that_the_csms_does_not_trust(
-    make: Make, csms: ForeignCsms, pki: TestPki, name: str
-) -> None:
+async def test_a_station_that_the_csms_does_not_trust(make: Make, csms: ForeignCsms, pki: TestPki, name: str) -> None:
     """A00.FR.407 (1.6), A00.FR.404, FR.430: we try, also with an expired certificate, and the CSMS refuses."""
     own = pki.get(name, station=SERIAL)
     revoked = [block + "-----END X509 CRL-----\n" for block in pki.crls_pem().split("-----END X509 CRL-----\n")[:-1]]

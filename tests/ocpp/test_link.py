@@ -515,6 +515,37 @@ async def test_no_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert ours[0].__dict__["station"] == "CS 1"
 
 
+async def test_a_refusal_is_told_and_the_next_attempt_uses_what_is_configured_then() -> None:
+    server, attempts = await raw_server(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
+
+    class Second(Hooks):
+        def on_failed(self, trouble: Trouble) -> None:
+            super().on_failed(trouble)
+            link.configure(settings(good))
+
+    async with server, csms(echo) as good:
+        hooks = Second()
+        link = Link(settings(port_of(server)), hooks, random.Random(1))
+        link.start()
+        await get(hooks.opened)
+        await link.close()
+        assert attempts.qsize() == 1
+        assert [(trouble.status, trouble.event) for trouble in hooks.failed] == [(401, "FailedToAuthenticateAtCsms")]
+
+
+async def test_what_cannot_be_tried_is_not() -> None:
+    server, attempts = await raw_server(None)
+    async with server, running(settings(port_of(server), refusal="no password is set")) as (link, hooks):
+        await until(lambda: len(hooks.failed) >= 2)
+        assert link.last_error == "no password is set"
+        assert attempts.empty()
+
+
+def test_a_password_of_bytes() -> None:
+    header = settings(1, identity="CS", password=b"\x00\xff").headers()["Authorization"]
+    assert base64.b64decode(header.removeprefix("Basic ")) == b"CS:\x00\xff"
+
+
 # -- TLS -------------------------------------------------------------------------------------------------------------
 
 

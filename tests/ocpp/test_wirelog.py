@@ -16,6 +16,7 @@ SECRET = "s3cr3t-s3cr3t-s3cr3t"
         {"key": "AuthorizationKey", "value": SECRET},
         {"setVariableData": [{"variable": {"name": "basicAuthPassword"}, "attributeValue": SECRET}]},
         {"connectionData": {"basicAuthPassword": SECRET, "apn": {"apnPassword": SECRET}}},
+        {"connectionData": {"vpn": {"server": "vpn", "user": "u", "password": SECRET, "key": SECRET}}},
         {"idToken": {"idToken": SECRET, "type": "KeyCode"}},
         {"idTag": SECRET},
     ],
@@ -28,6 +29,10 @@ def test_secrets_are_masked(payload: dict[str, object]) -> None:
     assert SECRET not in shown
     assert MASK in shown
     assert orjson.loads(shown)[:3] == [2, "id", "X"]
+
+
+def test_a_pin_that_is_a_number() -> None:
+    assert "1234" not in WireLog().mask('[2,"i","SetNetworkProfile",{"connectionData":{"apn":{"simPin":1234}}}]')
 
 
 def test_without_knowing_the_value_named_secrets_are_found_too() -> None:
@@ -78,3 +83,12 @@ def test_a_listener_that_fails_stops_nobody_and_hears_no_more(caplog: pytest.Log
     assert heard == ["one", "two"]
     assert [record.getMessage() for record in caplog.records if "nobody reads" in record.getMessage()] != []
     assert "Traceback" not in caplog.text, "a pipe that was closed is nobody's mistake"
+
+
+def test_addresses_of_file_servers_hold_no_password() -> None:
+    """GetLog and UpdateFirmware bring addresses with user and password (N01.FR.17)."""
+    log = WireLog()
+    shown: list[str] = []
+    log.listen(lambda _way, text, _action, _verdict: shown.append(text))
+    log.frame("in", '[2,"1","GetLog",{"log":{"remoteLocation":"ftp://user:secret@host/logs"}}]', "GetLog", "call")
+    assert shown == ['[2,"1","GetLog",{"log":{"remoteLocation":"ftp://***@host/logs"}}]']

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,8 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 T = TypeVar("T")
+SCRIPTS = Path(__file__).parent / "scripts"
+REFUSED = re.compile(r"/api/v1/\S+ - Failed to load resource: .* status of (400|409) ")
 WITHIN_S = 20.0
 LOOK_EVERY_S = 0.05
 DESK = (1440, 900)
@@ -31,6 +34,11 @@ SWITCHES = (
     "--disable-sync",
     "--force-color-profile=srgb",
 )
+
+
+def script(name: str) -> str:
+    """One of the scripts of this folder, for `run` or `run_async`."""
+    return (SCRIPTS / f"{name}.js").read_text(encoding="utf-8")
 
 
 class Browser:
@@ -59,6 +67,8 @@ class Browser:
             origin = "/".join(url.split("/")[:3])
             cleared = {"origin": origin, "storageTypes": "local_storage"}
             self.driver.execute_cdp_cmd("Storage.clearDataForOrigin", cleared)
+        self.driver.get("about:blank")
+        self.complaints()  # what the page before had to say is not this one's fault
         self.driver.get(url)
         self.until(lambda: "online" in self.text("#connection"), "the page shows the station online")
 
@@ -107,8 +117,9 @@ class Browser:
         return wait.until(lambda _driver: check(), what)
 
     def complaints(self) -> list[str]:
-        """What the browser found wrong since this was last asked (scripts, content security policy)."""
-        return [row["message"] for row in self.driver.get_log("browser") if row["level"] in {"SEVERE", "WARNING"}]
+        """What the browser found wrong since this was last asked (scripts, content security policy). A refused command is no fault."""
+        rows = [row["message"] for row in self.driver.get_log("browser") if row["level"] in {"SEVERE", "WARNING"}]
+        return [message for message in rows if not REFUSED.search(message)]
 
     # --- doing --------------------------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ class HostileCsms:
 
     def talk(self, connection: ServerConnection) -> None:
         for text in connection:
-            _kind, call_id, action, _payload = (json.loads(text) + [None, None])[:4]
+            _kind, call_id, action, _payload = [*json.loads(text), None, None][:4]
             self.heard.append(str(action))
             if action == "BootNotification":
                 info = {"reasonCode": "Fine", "additionalInfo": SCRIPT}

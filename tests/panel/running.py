@@ -57,12 +57,12 @@ class RunningStation:
         self._found.put(None)
 
     def look(self, name: str) -> Any:
-        return self._ask(urllib.request.Request(f"{self.url}api/v1/look/{name}"))  # noqa: S310 - our own address
+        return self._ask(urllib.request.Request(f"{self.url}api/v1/look/{name}"))
 
     def do(self, name: str, **arguments: object) -> Any:
         headers = {"Content-Type": "application/json"}
         body = json.dumps(arguments).encode()
-        return self._ask(urllib.request.Request(f"{self.url}api/v1/do/{name}", body, headers))  # noqa: S310 - our own address
+        return self._ask(urllib.request.Request(f"{self.url}api/v1/do/{name}", body, headers))
 
     def _ask(self, request: urllib.request.Request) -> Any:
         with PROXYLESS.open(request, timeout=20) as answer:

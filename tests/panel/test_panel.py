@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from selenium.webdriver.common.keys import Keys
+
 from tests.panel.chromium import Browser
 from tests.panel.hostile import SCRIPT, hostile_csms
 from tests.panel.running import RunningStation, running
@@ -115,7 +117,7 @@ def test_the_conversation_is_filtered_linked_exported(browser: Browser, station:
     )
     browser.click('.frame-row[data-type="CALLERROR"] .f-action')
     browser.find(".detail .badge", "CALLERROR")
-    browser.find(".detail .json", "NotImplemented")
+    browser.find(".detail .json", "NotSupported")
     browser.find(".detail .partner h3", "The CALL")
     browser.click(".partner button", "Go there")
     browser.find(".detail .partner h3", "The CALLERROR")
@@ -138,7 +140,7 @@ def test_the_conversation_is_filtered_linked_exported(browser: Browser, station:
 def test_every_command_of_the_table_has_its_form(browser: Browser, station: RunningStation) -> None:
     browser.open(station.url)
     commands = browser.run_async("return (await (await fetch('/api/v1/commands')).json()).commands.map((c) => c.name)")
-    browser.keys("\ue009k")  # Ctrl K
+    browser.keys(Keys.CONTROL + "k")
     browser.find("dialog.palette")
     assert [row.text for row in browser.all(".palette-row b")] == commands
     browser.type("dialog input[type=search]", "clock")
@@ -150,7 +152,7 @@ def test_every_command_of_the_table_has_its_form(browser: Browser, station: Runn
     browser.click("dialog button[type=submit]")
     browser.find("dialog .result", "wall")
     browser.click("dialog [aria-label=Close]")
-    assert browser.complaints() == [] or "400" in str(browser.complaints())
+    assert browser.complaints() == []
 
 
 def test_dom_stays_small_after_thousands_of_frames(browser: Browser, station: RunningStation) -> None:
@@ -160,7 +162,7 @@ def test_dom_stays_small_after_thousands_of_frames(browser: Browser, station: Ru
     station.do("plug", evse=2)
     station.do("swipe", evse=2)
     station.do("speed", factor=600)
-    browser.until(lambda: int(browser.text(".count").split()[0] or 0) > 3000, "three thousand frames", within=40)
+    browser.until(lambda: int(browser.text(".count").split()[0] or 0) > 2000, "two thousand frames", within=40)
     station.do("speed", factor=1)
     after = nodes(browser)
     assert after < MOST_NODES, f"{before} nodes became {after}"
@@ -169,7 +171,6 @@ def test_dom_stays_small_after_thousands_of_frames(browser: Browser, station: Ru
     browser.until(lambda: browser.find("button", "newest"), "scrolling away ends following")
     assert browser.count(".frame-row.vrow") < 80
     station.do("speed", factor=10)
-    station.do("unplug", evse=2)
     assert browser.complaints() == []
 
 
@@ -180,6 +181,11 @@ def test_keys_power_and_network(browser: Browser, station: RunningStation) -> No
     browser.click("dialog [aria-label=Close]")
     browser.keys("2")
     browser.until(lambda: browser.text(".facts-head h2") == "EVSE 2", "the key 2 chooses EVSE 2")
+    browser.keys("f")
+    browser.until(lambda: "Faulted" in browser.text(".facts-head"), "the key f raises a fault")
+    assert "binds" in browser.text(".limit[data-binding=true]"), "the fault is why there is no current"
+    browser.keys("f")
+    browser.until(lambda: "Faulted" not in browser.text(".facts-head"), "and clears it")
     browser.keys("o")
     browser.until(lambda: browser.text("#connection") == "Network unplugged", "the key o pulls the network cable")
     browser.keys("o")

@@ -11,7 +11,8 @@ from tests.panel.running import ROOT
 LONGEST = 300
 # Ways by which text becomes markup or code. Text from a CSMS is hostile.
 DANGEROUS = re.compile(
-    r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|DOMParser|createContextualFragment|srcdoc|javascript:"
+    r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|DOMParser"
+    r"|createContextualFragment|srcdoc|javascript:"
 )
 FOREIGN = re.compile(r"https?://(?!www\.w3\.org/2000/svg)")
 
@@ -60,7 +61,7 @@ def test_every_file_is_shipped() -> None:
     patterns = re.search(
         r"^\[tool\.setuptools\.package-data\]\n(.*?)\n\n",
         (ROOT / "pyproject.toml").read_text(encoding="utf-8"),
-        re.M | re.S,
+        re.MULTILINE | re.DOTALL,
     )
     assert patterns is not None
     shipped = {

@@ -8,6 +8,7 @@ from typing import Any
 
 import jsonschema
 import orjson
+import pytest
 
 from station.errors import ControlError
 from station.runtime.control import TABLE
@@ -36,13 +37,11 @@ class Rig:
     async def refused(self, command: str, /, **arguments: Any) -> ControlError:
         """The refusal; nothing that can be seen of the station may have changed."""
         before = await self.seen()
-        try:
-            result = await self.control.do(command, arguments)
-        except ControlError as error:
-            assert error.problems
-            assert await self.seen() == before, f"{command} was refused and has changed something"
-            return error
-        raise AssertionError(f"{command} was carried out: {result}")
+        with pytest.raises(ControlError) as caught:
+            await self.control.do(command, arguments)
+        assert caught.value.problems
+        assert await self.seen() == before, f"{command} was refused and has changed something"
+        return caught.value
 
     async def seen(self) -> bytes:
         """Everything that the table shows, as one text. No time passes."""

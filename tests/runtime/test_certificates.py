@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -177,6 +179,8 @@ def play(tmp_path: Path) -> Callable[[Case], None]:
 def test_a_station_that_never_uses_certificates_has_no_store(play):
     async def case(bench: Bench) -> None:
         assert await bench.got(bench.manager.installed, None) == ()
+        root = bench.pki.csms_root.certificate
+        assert await bench.got(bench.manager.delete, certificates.hash_data(root, root)) == Outcome("NotFound")
         await bench.rest(100 * DAY)
         assert not bench.manager.in_use
         assert not bench.folder.exists()
@@ -608,3 +612,18 @@ def test_many_questions_at_once_are_answered_in_order(play):
         assert answers == [*names, "list"]
 
     play(case)
+
+
+def test_nothing_is_imported_until_it_is_needed() -> None:
+    """A small computer starts without `cryptography`, and a station that never uses certificates never loads it."""
+    code = (
+        "import asyncio, sys\n"
+        "from station.sim.lab import LabSettings, run_lab\n"
+        "async def main(lab):\n"
+        "    await asyncio.sleep(600)\n"
+        "    assert lab.csms.station('PILOT-1').boots\n"
+        "run_lab(LabSettings(), main)\n"
+        "loaded = {'cryptography', 'station.security.certstore'} & sys.modules.keys()\n"
+        "assert not loaded, loaded\n"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)

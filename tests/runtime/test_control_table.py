@@ -264,11 +264,31 @@ async def test_start_and_stop(rig: Rig) -> None:
     station = (await rig.state())["station"]
     assert (station["powered"], station["running"]) == (True, False)
     assert "does not run" in str(await rig.refused("stop"))
+    assert "does not run" in str(await rig.refused("restart"))
     await rig.do("wait", duration=60)
     assert await rig.do("start") == {"boots": 2}
     assert "runs already" in str(await rig.refused("start"))
     await rig.do("wait", duration=60)
     assert "Reboot" in [row["stop_reason"] for row in (await rig.do("transactions"))["transactions"]]
+
+
+@both
+async def test_the_supply_fails_while_the_program_is_stopped(rig: Rig) -> None:
+    await rig.do("wait", duration=5)
+    await rig.do("stop")
+    await rig.do("power_cut")
+    assert not (await rig.state())["station"]["powered"]
+    assert await rig.do("power_on") == {"boots": 2}
+
+
+@both
+async def test_a_reader_of_the_whole_station(rig: Rig) -> None:
+    await rig.do("wait", duration=5)
+    await rig.do("plug", evse=2)
+    await rig.do("swipe", evse=None)
+    await rig.do("pin", digits="1234", evse=None)
+    await rig.do("wait", duration=30)
+    assert (await rig.evse(2))["authorized"]
 
 
 @both
@@ -343,7 +363,9 @@ async def test_variables(rig: Rig) -> None:
     await rig.do("set", variables={"SecurityCtrlr.BasicAuthPassword": "0123456789abcdef"})
     secret = (await rig.do("get", variables=["SecurityCtrlr.BasicAuthPassword"]))["variables"][0]
     assert secret["value"] == "***"
-    read_only = next(r for r in everything if r["mutability"] == "ReadOnly" and not r["constant"] and r["type"] == "string")
+    read_only = next(
+        r for r in everything if r["mutability"] == "ReadOnly" and not r["constant"] and r["type"] == "string"
+    )
     await rig.do("set", variables={read_only["variable"]: "by hand"})
     assert "there is no component" in str(await rig.refused("variables", component="X"))
     assert "no such variable" in str(await rig.refused("get", variables=["TxCtrlr.Nonsense", "x"]))
@@ -385,7 +407,12 @@ async def test_a_call_by_hand(rig: Rig) -> None:
     sent = await rig.do("send", action="Heartbeat")
     await rig.do("wait", duration=1)
     frame = await rig.do("frame", n=sent["n"])
-    assert (frame["id"], frame["action"], frame["direction"], frame["verdict"]) == (sent["id"], "Heartbeat", "sent", "ok")
+    assert (frame["id"], frame["action"], frame["direction"], frame["verdict"]) == (
+        sent["id"],
+        "Heartbeat",
+        "sent",
+        "ok",
+    )
     answer = next(row for row in await rig.frames(after=sent["n"]) if row["answers"] == sent["n"])
     assert (answer["type"], answer["verdict"], answer["action"]) == ("CALLRESULT", "ok", "Heartbeat")
     assert answer["latency_ms"] is not None

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from station.errors import ControlError
 from station.runtime.control_types import Json
 from station.sim.csms import EmbeddedCsms
+from station.sim.csms_actions import CALLS
 from station.sim.csms_command import CsmsCommand
 from station.sim.csms_commands import CSMS_COMMANDS
 from station.sim.csms_control import TOPICS, CsmsControl
@@ -63,6 +64,63 @@ async def test_a_station_is_known(version: str) -> None:
 
 
 @both
+async def test_the_state_says_where_to_connect_and_what_is_planned(version: str) -> None:
+    async with pair(version) as (control, station):
+        csms = (await control.do("state", {}))["csms"]
+        assert csms["url"] == control.host.csms.url
+        assert csms["url"].startswith("ws://127.0.0.1:")
+        assert (csms["listening"], csms["tls"], csms["no_subprotocol"]) == (True, False, False)
+        assert csms["versions"] == ["2.0.1", "1.6"]
+        assert (csms["boots"], csms["faults"], csms["struck"]) == (["Accepted"], [], [])
+        await control.do("fault", {"kind": "twice", "action": "Heartbeat", "times": 2})
+        await control.do("boot", {"statuses": ["Pending", "Accepted"], "heartbeat_s": 9})
+        await station.ask("Heartbeat", {})
+        csms = (await control.do("state", {}))["csms"]
+        assert [(row["kind"], row["times"]) for row in csms["faults"]] == [("twice", 1)]
+        assert [(row["kind"], row["station"], row["action"]) for row in csms["struck"]] == [
+            ("twice", "CS1", "Heartbeat")
+        ]
+        assert (csms["boots"], csms["heartbeat_s"]) == (["Pending", "Accepted"], 9)
+
+
+@pytest.mark.parametrize(
+    ("fault", "detail"),
+    [
+        ({"kind": "late", "delay": 2.5}, "2.5 s"),
+        ({"kind": "garbage", "text": "<b>"}, "<b>"),
+        ({"kind": "refuse", "code": "GenericError"}, "GenericError"),
+        ({"kind": "replace", "payload": {"a": 1}}, '{"a": 1}'),
+        ({"kind": "close", "abrupt": True}, "cut"),
+        ({"kind": "never"}, ""),
+    ],
+)
+async def test_a_planned_fault_tells_its_detail(fault: Json, detail: str) -> None:
+    async with desk() as control:
+        await control.do("fault", fault)
+        assert [row["detail"] for row in (await control.do("faults", {}))["faults"]] == [detail]
+
+
+async def test_the_messages_of_a_version_are_listed() -> None:
+    async with desk() as control:
+        for version, actions in CALLS.items():
+            assert (await control.do("messages", {"version": version}))["actions"] == sorted(actions)
+        with pytest.raises(ControlError, match="version"):
+            await control.do("messages", {"version": "1.5"})
+
+
+async def test_a_station_that_comes_and_goes_without_a_word_is_told() -> None:
+    async with desk() as control:
+        heard: list[Json] = []
+        control.subscribe(frozenset({"state"}), heard.append)
+        async with asyncio.timeout(5):
+            async with dialled(control.host.csms, "1.6"):
+                while not any(row["connected"] for event in heard for row in event["stations"]):
+                    await asyncio.sleep(0.01)
+            while heard[-1]["stations"][0]["connected"]:
+                await asyncio.sleep(0.01)
+
+
+@both
 async def test_a_call_and_its_answer(version: str) -> None:
     async with pair(version) as (control, station):
         station.answers["ClearCache"] = {"status": "Accepted"}
@@ -84,6 +142,9 @@ async def test_an_invalid_call_is_not_sent_unless_wanted(version: str) -> None:
         with pytest.raises(ControlError, match="payload") as refused:
             await control.do("call", {"station": "CS1", "action": "ClearCache", "payload": {"extra": 1}})
         assert refused.value.code == "invalid"
+        assert [problem.field for problem in refused.value.problems] == ["payload.extra"]
+        with pytest.raises(ControlError, match="action: .* did you mean ClearCache"):
+            await control.do("call", {"station": "CS1", "action": "ClearCashe"})
         assert (await control.do("frames", {}))["next"] == before
         station.answers["ClearCache"] = {"status": "Accepted"}
         sent = {"station": "CS1", "action": "ClearCache", "payload": {"extra": 1}, "check": False}

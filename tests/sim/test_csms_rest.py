@@ -23,6 +23,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
+from station.cli import csms as command_line
 from station.clock import Clock
 from station.security.testpki import TestPki
 from station.security.tls import TlsSettings, client_context
@@ -31,7 +32,7 @@ from station.sim.csms_actions import CALLS, call_paths
 from station.sim.csms_control import CsmsControl
 from station.sim.csms_host import CsmsHost, FrameBook, Uploads
 from station.sim.csms_rest import application_of
-from station.sim.csms_serve import signer_of
+from station.sim.csms_serve import WEB_PORT, signer_of
 from station.sim.csms_v16 import Point16
 from station.sim.csms_v201 import Point201
 from station.web.bridge import Bridge
@@ -92,7 +93,7 @@ async def test_a_call_by_its_own_path(version: str) -> None:
         answer = await http.post("/call/CS1/Reset", json=good)
         assert answer.json() == {"result": {"payload": {"status": "Accepted"}, "error": None}}
         wrong = await http.post("/call/CS1/Reset", json={"type": "Sometime"})
-        assert (wrong.status_code, wrong.json()["problems"][0]["field"]) == (400, "payload")
+        assert (wrong.status_code, wrong.json()["problems"][0]["field"]) == (400, "payload.type")
         assert (await http.post("/call/CS2/Reset", json=good)).status_code == 400
         station.answers["Reset"] = lambda frame: station.send(json.dumps([4, frame[1], "NotSupported", "", {}]))
         refused = (await http.post("/call/CS1/Reset?check=false&within=5", json={"type": 7})).json()["result"]
@@ -238,3 +239,8 @@ def test_wrong_arguments_are_named(arguments: list[str], words: str, tmp_path: P
     done = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert done.returncode == 2
     assert words in done.stderr
+
+
+def test_the_command_line_is_as_the_program_has_it() -> None:
+    assert set(command_line.VERSIONS) == set(CALLS)
+    assert command_line.WEB_PORT == WEB_PORT

@@ -106,6 +106,20 @@ def test_an_executor_job_takes_no_virtual_time() -> None:
     assert run(main()) == (0.0, 1000.0)
 
 
+def test_at_a_given_speed_an_executor_job_lets_time_pass() -> None:
+    """A file server that does not answer must not stop the simulation that somebody looks at."""
+
+    async def main() -> float:
+        over = threading.Event()
+        job = here().run_in_executor(None, over.wait, 10)
+        await asyncio.sleep(5.0)
+        over.set()
+        await job
+        return here().time()
+
+    assert 5.0 <= run(main(), speed=100.0) < 100.0
+
+
 def test_a_failing_executor_job_lets_time_go_on() -> None:
     async def main() -> float:
         with pytest.raises(ZeroDivisionError):
@@ -327,3 +341,30 @@ async def test_scaled_scheduler_over_a_plain_loop() -> None:
     assert after.mono - before.mono >= 10
     assert after.wall - before.wall == pytest.approx(after.mono - before.mono, abs=2.0)
     assert after.wall >= 60.0
+
+
+def test_quiet_is_when_all_that_can_happen_now_has_happened() -> None:
+    """Chains of callbacks and threads are waited for, timers are not."""
+    done: list[str] = []
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        loop.call_later(5, done.append, "later")
+
+        async def chain() -> None:
+            for _ in range(50):
+                await asyncio.sleep(0)
+            await loop.run_in_executor(None, done.append, "thread")
+            done.append("chain")
+
+        task = loop.create_task(chain())
+        with loop.hold():
+            await loop.quiet()
+            assert done == ["thread", "chain"]
+        await loop.quiet()
+        await task
+        assert done == ["thread", "chain"]
+        return loop.time()
+
+    assert run(main()) == 0

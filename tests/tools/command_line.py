@@ -19,13 +19,17 @@ This page is generated from the parser: `python -m tests.tools.command_line`.
 
 def page() -> str:
     """The whole page."""
-    top = parser()
-    parts = [_HEADER]
-    for action in top._actions:
+    return "\n".join([_HEADER, *_commands(parser(), "station")])
+
+
+def _commands(above: argparse.ArgumentParser, prefix: str) -> Iterator[str]:
+    """Each subcommand, and after it those below it (`station pki make`)."""
+    for action in above._actions:
         if isinstance(action, argparse._SubParsersAction):
             helps = {choice.dest: choice.help or "" for choice in action._choices_actions}
-            parts += [_command(name, command, helps.get(name, "")) for name, command in action.choices.items()]
-    return "\n".join(parts)
+            for name, command in action.choices.items():
+                yield _command(f"{prefix} {name}".removeprefix("station "), command, helps.get(name, ""))
+                yield from _commands(command, f"{prefix} {name}")
 
 
 def _command(name: str, command: argparse.ArgumentParser, summary: str) -> str:
@@ -39,7 +43,7 @@ def _command(name: str, command: argparse.ArgumentParser, summary: str) -> str:
 
 def _rows(command: argparse.ArgumentParser) -> Iterator[str]:
     for action in command._actions:
-        if isinstance(action, argparse._HelpAction):
+        if isinstance(action, argparse._HelpAction | argparse._SubParsersAction):
             continue
         cells = (f"`{_name(action)}`", action.help or "")
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
@@ -52,6 +56,8 @@ def _name(action: argparse.Action) -> str:
         value = str(action.metavar or action.dest)
     if not action.option_strings:
         return value
+    if isinstance(action, argparse.BooleanOptionalAction):
+        return " or ".join(action.option_strings)
     option = action.option_strings[-1]
     return option if action.nargs == 0 else f"{option} {value}"
 

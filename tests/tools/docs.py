@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from station.__main__ import parser
+from tests.tools import rest
 
 ROOT = Path(__file__).parents[2]
 INDEX = "docs/README.md"
@@ -42,7 +43,7 @@ def problems(root: Path = ROOT) -> list[str]:
         found += [f"{name}: {problem}" for problem in _links(root, page, text)]
         if name not in HISTORY:
             found += [f"{name}: {problem}" for problem in _names(root, text)]
-    return found + list(_index(root)) + list(_decisions(root))
+    return found + list(_index(root)) + list(_decisions(root)) + list(_generated(root))
 
 
 def _links(root: Path, page: Path, text: str) -> Iterator[str]:
@@ -106,6 +107,12 @@ def _index(root: Path) -> Iterator[str]:
     for page in sorted((root / "docs").rglob("*.md")):
         if page != index and page.resolve() not in linked:
             yield f"{INDEX}: does not link to {page.relative_to(index.parent).as_posix()}"
+
+
+def _generated(root: Path) -> Iterator[str]:
+    """What belongs to the pages and is no page: the copy of the OpenAPI document."""
+    if root == ROOT and not rest.is_current():
+        yield f"docs/{rest.PAGE.name}: is not current: python -m tests.tools.rest"
 
 
 def _decisions(root: Path) -> Iterator[str]:

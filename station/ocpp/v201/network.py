@@ -20,7 +20,9 @@ def set_network_profile(call: Call, services: Services) -> None:
     """B09. The core judges slot, content and security."""
     profile = _profile(call.payload["connectionData"])
     slot = call.payload["configurationSlot"]
-    services.command(lambda ref: events.SetNetworkProfile(ref, slot, profile), lambda verdict: call.answer(_words(verdict)))
+    services.command(
+        lambda ref: events.SetNetworkProfile(ref, slot, profile), lambda verdict: call.answer(_words(verdict))
+    )
 
 
 def _profile(data: Mapping[str, Any]) -> NetworkProfile:

@@ -23,13 +23,17 @@ from station.ocpp.v201 import dialect
 
 NOW = Now(mono=1000.0, wall=1_750_000_000.0, boot=3)
 ACTIONS = {
+    "CertificateSigned",
     "ChangeAvailability",
     "ClearCache",
     "DataTransfer",
+    "DeleteCertificate",
     "GetBaseReport",
+    "GetInstalledCertificateIds",
     "GetLog",
     "GetTransactionStatus",
     "GetVariables",
+    "InstallCertificate",
     "RequestStartTransaction",
     "RequestStopTransaction",
     "Reset",

@@ -158,8 +158,6 @@ def test_triggers_that_nothing_could_follow(station, message, evse, reason):  # 
 @pytest.mark.parametrize(
     "message",
     [
-        "SignChargingStationCertificate",
-        "SignV2GCertificate",
         "SignCombinedCertificate",
         "PublishFirmwareStatusNotification",
     ],

@@ -2,7 +2,7 @@
 
 import { notify, words } from "./notify.js";
 
-/** @typedef {import("./station.js").StationModel} StationModel */
+/** Whatever has a command table. @typedef {Pick<import("./station.js").StationModel, "api">} StationModel */
 
 /**
  * @param {StationModel} station

@@ -52,6 +52,6 @@ export class ActivityView {
 function row({ at, topic, event }, index) {
   const what = event["name"] ?? event["kind"] ?? topic;
   const args = typeof event["arguments"] === "object" && event["arguments"] !== null ? summary(/** @type {Record<string, unknown>} */ (event["arguments"])) : "";
-  const rest = summary(event, ["event", "wall", "at", "name", "kind", "arguments", "samples", "result"]);
+  const rest = summary(event, ["event", "wall", "at", "name", "kind", "arguments", "samples", "result", "transaction"]);
   return { key: index, topic, at, tag: String(what), tone: TONES[topic] ?? "off", text: [args, rest].filter(Boolean).join(" · "), whole: event };
 }

@@ -129,7 +129,7 @@ function showRow(row, frame) {
   cells[1].setAttribute("aria-label", frame.direction);
   setText(cells[2], frame.action ?? (frame.type === "?" ? "not OCPP" : frame.type));
   setText(cells[3], frame.evse === null ? "" : String(frame.evse));
-  setText(cells[4], brief(frame));
+  setText(cells[4], frame.verdict === "ok" ? brief(frame) : [frame.verdict, brief(frame)].filter(Boolean).join(" · "));
   setText(cells[5], latency(frame.latency_ms));
   setText(cells[6], frame.verdict === "ok" ? "✓" : "✕");
   setData(cells[6], "ok", String(frame.verdict === "ok"));

@@ -4,6 +4,7 @@ import { act } from "./actions.js";
 import { button, choice, freshId, h, labelled, setText } from "./dom.js";
 import { spaced } from "./format.js";
 import { openKeypad } from "./keypad.js";
+import { notify } from "./notify.js";
 import { core } from "./schema_entry.js";
 
 /** @typedef {import("./station.js").StationModel} StationModel */
@@ -32,6 +33,8 @@ export class EvseControls {
     this.raised = h("div", { class: "chips", "aria-label": "Faults raised" });
     this.plugButton = button("Plug in", () => this.plug(), { class: "btn primary", title: "Plug a car in (p)" });
     this.unplugButton = button("Unplug", () => this.unplug(false), { title: "Unplug at the station (p)" });
+    this.atCarButton = button("Unplug at car", () => this.unplug(true), { title: "Pull the cable out of the car (e)" });
+    this.stopButton = button("Stop session", () => this.stop(), { title: "Stop this EVSE's transaction, as an operator would (x)" });
     const swipe = button("Swipe", () => this.swipe(), { class: "btn primary", title: "Swipe the card (s)" });
     this.token.addEventListener("keydown", (event) => {
       if (event.key === "Enter") this.swipe();
@@ -39,13 +42,13 @@ export class EvseControls {
     this.element = h(
       "section",
       { class: "controls", "aria-label": "Do" },
-      row("Cable", this.cable, this.plugButton, this.unplugButton, button("Unplug at car", () => this.unplug(true), { title: "Pull the cable out of the car (e)" })),
+      row("Cable", this.cable, this.plugButton, this.unplugButton, this.atCarButton),
       row("Card", this.token, this.kind, swipe),
       row(
         "By hand",
         button("PIN…", () => openKeypad(this.station, this.evse), { title: "Type a PIN on the keypad" }),
-        button("Button", () => this.press(), { title: "The start/stop button (x)" }),
-        button("Stop session", () => this.stop(), { title: "Stop this EVSE's transaction, as the CSMS or an operator would" }),
+        button("Button", () => this.press(), { title: "The start/stop button (b)" }),
+        this.stopButton,
       ),
       this.#faultRow(),
       h("div", { class: "parts" }, this.#carPart(), this.#meterPart()),
@@ -60,6 +63,8 @@ export class EvseControls {
     if (this.now?.faults.join() !== faults || this.now.evse !== evse.evse) this.#faults(evse.faults);
     this.now = evse;
     if (this.jam) setText(this.jam, evse.lock === "Jammed" ? "Free the lock" : "Jam the lock");
+    this.atCarButton.disabled = evse.car === null && evse.pilot === "A";
+    this.stopButton.disabled = evse.transaction === null;
     this.plugButton.disabled = evse.car !== null;
     this.unplugButton.disabled = evse.car === null && evse.pilot === "A";
   }
@@ -86,7 +91,8 @@ export class EvseControls {
 
   stop() {
     const transaction = this.now?.transaction?.id;
-    void act(this.station, "stop_transaction", { transaction: transaction ?? "" }, `Stopping ${transaction ?? ""}`);
+    if (transaction === undefined) notify(`There is no session at EVSE ${this.evse}`, "warn");
+    else void act(this.station, "stop_transaction", { transaction }, `The session at EVSE ${this.evse} is stopped`);
   }
 
   raiseOrClear() {

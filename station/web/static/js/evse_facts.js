@@ -100,8 +100,11 @@ export class EvseFacts {
     const key = JSON.stringify([evse.limits, evse.cause, evse.offered_a]);
     if (key === this.limitsKey) return;
     this.limitsKey = key;
-    const most = Math.max(1, ...evse.limits.map((limit) => limit.current_a));
-    fill(this.limits, evse.limits.map((limit) => limitRow(limit, most, binds(limit, evse))));
+    const limits = [...evse.limits];
+    // What forbids any current (a fault, nobody authorised) is no bound, but it is the reason.
+    if (evse.offered_a === 0 && !limits.some((limit) => binds(limit, evse))) limits.push({ cause: evse.cause, current_a: 0 });
+    const most = Math.max(1, ...limits.map((limit) => limit.current_a));
+    fill(this.limits, limits.map((limit) => limitRow(limit, most, binds(limit, evse))));
   }
 }
 

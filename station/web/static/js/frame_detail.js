@@ -12,7 +12,7 @@ import { parsed, payload } from "./ocppj.js";
 /**
  * @typedef {{
  *   jump: (n: number) => void, compose: (given: {text?: string, action?: string, payload?: unknown}) => void,
- *   transaction: (id: string) => void, close: () => void,
+ *   transaction: (id: string) => void, close: () => void, peer?: (frame: Frame) => string,
  * }} DetailActions
  */
 
@@ -66,7 +66,7 @@ export class FrameDetail {
 
   /** @param {Frame} frame */
   #head(frame) {
-    const way = frame.direction === "sent" ? "→ CSMS" : "← CSMS";
+    const way = `${frame.direction === "sent" ? "→" : "←"} ${this.actions.peer?.(frame) ?? "CSMS"}`;
     return h(
       "header",
       { class: "detail-head" },
@@ -88,7 +88,7 @@ export class FrameDetail {
       "div",
       { class: "row" },
       button("Copy", () => void copy(frame.text), { class: "btn small" }),
-      button("Edit and resend…", again, { class: "btn small expert-btn", title: "Expert: change it and send it to the CSMS" }),
+      button("Edit and resend…", again, { class: "btn small expert-btn", title: `Expert: change it and send it to the ${this.actions.peer ? "station" : "CSMS"}` }),
       transaction === null || transaction === undefined ? null : button("This transaction only", () => this.actions.transaction(transaction), { class: "btn small quiet" }),
     );
   }

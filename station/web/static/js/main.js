@@ -40,8 +40,8 @@ const records = new Records(station);
 const activity = new ActivityView(station);
 const tabs = new Tabs([
   { name: "bench", title: "Bench", view: { element: byId("view-bench") }, phone: true },
-  { name: "conversation", title: "Conversation", view: conversation },
-  { name: "transactions", title: "Transactions", view: transactions },
+  { name: "conversation", title: "Conversation", short: "Frames", view: conversation },
+  { name: "transactions", title: "Transactions", short: "Sessions", view: transactions },
   { name: "settings", title: "Settings", view: settings },
   { name: "records", title: "Records", view: records },
   { name: "activity", title: "Activity", view: activity },

@@ -65,10 +65,11 @@ export function brief(frame) {
 }
 
 /**
+ * What any payload says, in one line.
  * @param {unknown} value
  * @returns {string}
  */
-function leaves(value) {
+export function leaves(value) {
   /** @type {string[]} */
   const parts = [];
   let length = 0;

@@ -8,7 +8,7 @@ import { jsonView } from "./json_view.js";
 import { notify, words } from "./notify.js";
 
 /** @typedef {import("./types.js").Command} Command */
-/** @typedef {import("./station.js").StationModel} StationModel */
+/** Whatever has a command table. @typedef {Pick<import("./station.js").StationModel, "api" | "commands">} StationModel */
 
 const EXPERT = new Set(["send", "send_raw"]);
 

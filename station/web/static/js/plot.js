@@ -18,7 +18,7 @@ import { h, setText } from "./dom.js";
  * }} PlotOptions
  */
 
-const LEFT = 42;
+const LEFT = 48;
 const RIGHT = 6;
 const TOP = 5;
 const BOTTOM = 4;
@@ -43,7 +43,7 @@ export class Plot {
     const legend = options.series.map((series, index) => {
       const mark = h("i", { class: `swatch${series.dashed ? " dashed" : ""}` });
       mark.style.setProperty("--swatch", `var(${series.colour})`);
-      return h("span", { class: "plot-key" }, mark, series.name ? `${series.name} ` : null, this.values[index]);
+      return h("span", { class: "plot-key", title: series.name }, mark, series.name ? h("span", { class: "plot-name" }, `${series.name} `) : null, this.values[index]);
     });
     this.element = h(
       "figure",
@@ -159,10 +159,12 @@ export class Plot {
       });
       const first = run[0];
       const last = run[run.length - 1];
-      if (series.steps && last.t === samples.at(-1)?.t) line.lineTo(x(to), y(last.value));
+      // A value that was not told anew has not changed.
+      const end = last.t === samples.at(-1)?.t ? to : last.t;
+      line.lineTo(x(end), y(last.value));
       paint.stroke(line);
       if (series.fill) {
-        line.lineTo(x(last.t), y(0));
+        line.lineTo(x(end), y(0));
         line.lineTo(x(first.t), y(0));
         line.closePath();
         paint.globalAlpha = 0.14;

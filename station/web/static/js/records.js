@@ -31,7 +31,7 @@ export class Records {
     );
     station.stateChanged.on((state) => {
       const known = `${state.station.queue}/${state.station.dead}`;
-      if (known !== this.known && this.visible) void this.load();
+      if (known !== this.known && this.visible && state.station.running) void this.load();
       this.known = known;
     });
   }

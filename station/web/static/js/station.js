@@ -3,7 +3,7 @@
 import { Api, ApiError } from "./api.js";
 import { wallOf } from "./format.js";
 import { FrameLog } from "./frames.js";
-import { History, sampleOf } from "./history.js";
+import { History, sampleOf, samplesOf } from "./history.js";
 import { Signal } from "./signal.js";
 import { Stream } from "./stream.js";
 
@@ -83,12 +83,23 @@ export class StationModel {
       this.commandsChanged.emit();
       this.#newState(state);
       await this.#catchUpFrames();
+      await this.#catchUpHistory(state);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.troubled.emit(error.message);
     } finally {
       this.catching = false;
       this.frames.add(this.waiting.splice(0));
+    }
+  }
+
+  /** Sessions that began before this page was opened. @param {State} state */
+  async #catchUpHistory(state) {
+    for (const { evse, transaction } of state.evses) {
+      const history = this.history(evse);
+      if (transaction === null || history.samples.length > 100) continue;
+      const { facts } = await this.api.look("transaction", { id: transaction.id });
+      history.before(samplesOf(facts, state.station));
     }
   }
 

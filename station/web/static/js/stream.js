@@ -9,9 +9,13 @@ const LAST_RETRY_MS = 5000;
 /** @typedef {"connecting" | "open" | "broken"} StreamState */
 
 export class Stream {
-  /** @param {string} base prefix of the control surface */
-  constructor(base) {
+  /**
+   * @param {string} base prefix of the control surface
+   * @param {string[]} [topics]
+   */
+  constructor(base, topics = TOPICS) {
     this.base = base;
+    this.topics = topics;
     /** @type {StreamState} */
     this.state = "connecting";
     /** @type {Signal<StreamState>} */
@@ -22,12 +26,17 @@ export class Stream {
     this.source = null;
     this.wait = FIRST_RETRY_MS;
     this.timer = 0;
+    // A page that was left may be kept for the back button, with its stream; browsers open only six connections to a host.
+    window.addEventListener("pagehide", () => this.close());
+    window.addEventListener("pageshow", (event) => {
+      if (event.persisted) this.open();
+    });
   }
 
   open() {
     clearTimeout(this.timer);
     this.source?.close();
-    const source = new EventSource(`${this.base}/events?topics=${TOPICS.join(",")}`);
+    const source = new EventSource(`${this.base}/events?topics=${this.topics.join(",")}`);
     this.source = source;
     source.onopen = () => {
       this.wait = FIRST_RETRY_MS;
@@ -40,7 +49,7 @@ export class Stream {
       this.timer = window.setTimeout(() => this.open(), this.wait);
       this.wait = Math.min(LAST_RETRY_MS, this.wait * 1.7);
     };
-    for (const topic of [...TOPICS, "gap"]) {
+    for (const topic of [...this.topics, "gap"]) {
       source.addEventListener(topic, (event) => this.#heard(topic, event.data));
     }
   }

@@ -3,7 +3,7 @@
 import { fill, h } from "./dom.js";
 
 /** @typedef {{element: HTMLElement, shown?: () => void, hidden?: () => void, focusFilter?: () => void}} View */
-/** @typedef {{name: string, title: string, view: View, phone?: boolean}} Tab */
+/** `short` is its title on a phone; `phone`: it is there only. @typedef {{name: string, title: string, short?: string, view: View, phone?: boolean}} Tab */
 
 export class Tabs {
   /** @param {Tab[]} tabs the first is shown */
@@ -57,7 +57,8 @@ export class Tabs {
     return h(
       "button",
       { type: "button", class: `tab${tab.phone ? " phone-only" : ""}`, role: "tab", "aria-controls": `view-${name}`, on: { click: () => this.use(name) } },
-      title,
+      h("span", { class: "tab-long" }, title),
+      h("span", { class: "tab-short" }, tab.short ?? title),
     );
   }
 

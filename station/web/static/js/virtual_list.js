@@ -83,6 +83,7 @@ export class VirtualList {
 
   /** Scroll as little as needed. @param {number} index */
   reveal(index) {
+    if (index < 0) return;
     const top = index * this.rowHeight;
     const seen = this.#offset();
     const height = this.element.clientHeight;
@@ -138,6 +139,7 @@ export class VirtualList {
   #resized() {
     this.#size();
     if (this.following) this.element.scrollTop = this.element.scrollHeight;
+    else if (this.#chosenSeen) this.reveal(this.items.findIndex((item) => this.options.key(item) === this.chosenKey));
     this.refresh();
   }
 
@@ -191,10 +193,14 @@ export class VirtualList {
     this.options.show(row, item, index);
   }
 
+  /** The chosen row was in sight when last drawn: a smaller window must not hide it. */
+  #chosenSeen = false;
+
   #id = `list${Math.random().toString(36).slice(2, 8)}`;
 
   #announce() {
     const chosen = this.rows.find((row) => row.getAttribute("aria-selected") === "true");
+    this.#chosenSeen = chosen !== undefined;
     if (chosen) this.element.setAttribute("aria-activedescendant", chosen.id);
     else this.element.removeAttribute("aria-activedescendant");
   }
