@@ -53,6 +53,7 @@ class Bench:
     """A lab in a thread, and a server beside it."""
 
     def __init__(self, lab: Lab, server: WebServer) -> None:
+        self.lab = lab
         self.control: Control = lab.control()
         self.loop = asyncio.get_running_loop()
         self.server = server
@@ -66,7 +67,7 @@ class Bench:
         return asyncio.run_coroutine_threadsafe(self._picture(), self.loop).result(60)
 
     async def _picture(self) -> Json:
-        found: Json = {}
+        found: Json = {"board": repr(self.lab.board.state())}
         for name in LOOKS:
             try:
                 found[name] = await self.control.do(name, {})
