@@ -11,7 +11,7 @@ from hal.errors import ConfigError
 from hal.sim.car import Car
 from hal.sim.car_settings import car_settings
 from station.errors import ControlError, Problem
-from station.runtime.control_host import About, CarPicture, FrameHeard, Host, Program, TurnHeard, conflict
+from station.runtime.control_host import About, CarPicture, FrameHeard, Program, TurnHeard, conflict
 from station.runtime.control_memory import Memory
 from station.sim.loop import VirtualLoop, sleep
 
@@ -278,8 +278,3 @@ def _picture(car: Car) -> CarPicture:
     power_w = car.power_w()
     wants = "sleeps" if car.asleep else "energy" if car.wants_energy else "nothing"
     return CarPicture(car.settings.name, car.soc_percent, car.battery.energy_wh, power_w, wants)
-
-
-def _is_host(lab: Lab) -> Host:
-    """The type checker's word that it is one."""
-    return LabHost(lab)

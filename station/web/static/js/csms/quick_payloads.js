@@ -43,8 +43,8 @@ export function variablesOf(text) {
     .map((one) => one.trim())
     .filter(Boolean)
     .map((one) => {
-      const dot = one.indexOf(".", one.indexOf("]") < one.indexOf(".") ? 0 : one.indexOf("]"));
-      return { component: named(dot < 0 ? one : one.slice(0, dot)), variable: named(dot < 0 ? "" : one.slice(dot + 1)) };
+      const [, component, variable] = /^([^.[]*(?:\[[^\]]*\])?)\.(.*)$/.exec(one) ?? [null, one, ""];
+      return { component: named(component ?? ""), variable: named(variable ?? "") };
     });
 }
 
