@@ -182,13 +182,39 @@ def _add_sim(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         metavar="PATH",
         help="also listen there for `station ctl`; without PATH at the place where it looks",
     )
+    _add_sim_security(sim)
     sim.add_argument("--no-panel", dest="panel", action="store_false", help="no front panel in the browser, and no REST")
     listen.add(sim, port=8180, what="the front panel")
     sim.set_defaults(handler=_sim)
 
 
+def _add_sim_security(sim: argparse.ArgumentParser) -> None:
+    group = sim.add_argument_group("security, towards --csms")
+    group.add_argument(
+        "--profile",
+        type=int,
+        choices=(0, 1, 2, 3),
+        help="security profile: 1 password, 2 TLS and password, 3 TLS with a station certificate (default: what is given)",
+    )
+    group.add_argument("--ca", type=Path, metavar="FILE", help="roots to trust (PEM; default: those of the system)")
+    group.add_argument("--cert", type=Path, metavar="FILE", help="the station's certificate chain (PEM), for profile 3")
+    group.add_argument("--key", type=Path, metavar="FILE", help="its private key (PEM)")
+    group.add_argument(
+        "--pki",
+        type=Path,
+        metavar="DIR",
+        help="a test PKI (`station pki make DIR`) instead: its CSMS root is trusted, and with profile 3 the station's certificate "
+        "is taken from it, made if missing",
+    )
+    group.add_argument(
+        "--secure-url", metavar="URL", help="where the same CSMS speaks TLS (wss://), for an upgrade from ws:// in OCPP 1.6"
+    )
+
+
 def _sim(arguments: argparse.Namespace) -> int:
-    from station.sim.terminal import SimOptions, run_sim
+    from station.sim.options import SimOptions
+    from station.sim.security_options import SecurityOptions
+    from station.sim.terminal import run_sim
 
     # A foreign CSMS lives in real time, and so does the station by default: time stamps and energy then agree there.
     usual = 1.0 if arguments.csms is not None else None if arguments.stdio else 10.0
@@ -211,6 +237,14 @@ def _sim(arguments: argparse.Namespace) -> int:
             duration_s=arguments.duration,
             socket=_socket(arguments.socket),
             panel=listen.options(arguments) if arguments.panel else None,
+            security=SecurityOptions(
+                profile=arguments.profile,
+                ca=arguments.ca,
+                cert=arguments.cert,
+                key=arguments.key,
+                pki=arguments.pki,
+                secure_url=arguments.secure_url,
+            ),
         )
     )
 

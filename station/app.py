@@ -20,8 +20,8 @@ from station.app_setup import EvseSetup, StationSetup, Surroundings, file_store,
 from station.clock import Clock
 from station.core import live
 from station.core.components import standard_definitions
-from station.core.device_model import DeviceModel, VariableKey
-from station.core.events import ShutdownRequested
+from station.core.device_model import DeviceModel, Refusal, VariableKey
+from station.core.events import ShutdownRequested, VariableWrite
 from station.core.station import Station
 from station.core.types import EvseInfo, StopReason
 from station.core.view import StationView
@@ -30,7 +30,7 @@ from station.ocpp.client_settings import ClientSettings
 from station.ocpp.dialect import DialectSettings, StationIdentity
 from station.ocpp.expert import Expert
 from station.ocpp.link_settings import LinkSettings
-from station.runtime.certificates import CertificateManager, CertificateSettings
+from station.runtime.certificates import CertificateManager, CertificateSettings, open_files, opener
 from station.runtime.filework import FileSettings, FileWork, installed
 from station.runtime.gateway import Gateway, Scheduler
 from station.runtime.hands import BoardHost, StationHands
@@ -146,6 +146,7 @@ class StationApp:
         ):
             if value and model.find(component, variable) is not None:
                 model.put(VariableKey(component, variable), value)
+                model.register(component, variable, _from_configuration)
         for key in model.ignored:
             log.warning("saved variable %s does not fit any more and is ignored", key)
         return model
@@ -159,7 +160,12 @@ class StationApp:
         folder = self.setup.certificates
         if folder is None:
             return None
-        settings = CertificateSettings(folder, self.setup.serial or self.setup.identity, self.setup.key_algorithm)
+        settings = CertificateSettings(
+            folder,
+            self.setup.serial or self.setup.identity,
+            self.setup.key_algorithm,
+            open_files if self.setup.token is None else opener(self.setup.token),
+        )
         manager = CertificateManager(settings, self.gateway, self.jobs, self._scheduler, self.client)
         self.client.services.certificates = manager
         manager.on_station_certificate_changed = self.client.certificates_changed
@@ -335,6 +341,11 @@ class StationApp:
         await self.jobs.close()
         if self.files is not None:
             await self.files.close()
+
+
+def _from_configuration(_model: DeviceModel, _write: VariableWrite) -> Refusal:
+    """Who the station is, it is told anew at every start."""
+    return Refusal("ReadOnly", "it stands in the station's configuration")
 
 
 def _info(setup: EvseSetup, unit: EvseUnit) -> EvseInfo:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hal.api import Board
 from station.core.types import NetworkProfile
@@ -16,6 +17,9 @@ from station.runtime.updates import Installer, NoInstaller
 from station.security.api import KeyAlgorithm
 from station.store.ops import StorePort
 from station.store.sqlite import SqliteStore
+
+if TYPE_CHECKING:
+    from station.security.pkcs11 import Pkcs11Settings
 
 __all__ = ["EvseSetup", "StationSetup", "Surroundings", "file_store", "host_boot_id"]
 
@@ -44,7 +48,7 @@ class StationSetup:
     security_profile: of `url`, None: what its scheme and the password and certificate at hand make of it. secure_url: where the same
     CSMS speaks TLS, when the port is another. networks: further network profiles, for slots 2 and up.
     certificates: folder of the certificate store, made when it is first needed; None: this station keeps no certificates.
-    key_algorithm: of the keys that it makes for itself.
+    key_algorithm: of the keys that it makes for itself. token: where they are kept, None: in files.
     files: folder for logs and firmware on their way, None: files are not transferred.
     versions: OCPP versions to offer, best first. variables: device-model overrides ("TxCtrlr.EVConnectionTimeOut": "60").
     boot_reason: told to the CSMS instead of the one that is found (BootReasonEnumType); for tests.
@@ -77,6 +81,7 @@ class StationSetup:
     files: Path | None = None
     max_download_bytes: int = DEFAULT_MOST_BYTES
     key_algorithm: KeyAlgorithm = KeyAlgorithm.EC_P256
+    token: Pkcs11Settings | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     meter_poll_s: float = 5.0
     trust_clock: bool = True

@@ -232,7 +232,8 @@ class Station(ControlClient):
         self._do("clear", code=code, evse=evse)
 
     def jam(self, evse: int = 1, jammed: bool = True) -> None:
-        """The bolt of the lock does not move any more, or moves again. Only at a simulated station.
+        """The bolt of the lock does not move any more, or can move again: it does when the station next tries, as at
+        `unlock`. Only at a simulated station.
 
         evse: Number of the EVSE (a whole number from 1 to 64)
         jammed: false: it moves again (true or false)
@@ -365,7 +366,8 @@ class Station(ControlClient):
 
     def set_key(self, key: str, value: str) -> SetResult:
         """A technician changes a configuration key of 1.6, also one that the CSMS may only read. It is a view on the
-        device model, so the variable behind it has the new value too.
+        device model, so the variable behind it has the new value too. SecurityProfile can only rise: the station
+        tries to connect with it.
 
         key: Name of the key, in any case (a text of 1 to 50 characters)
         value: Its new value, as 1.6 writes it (a text of at most 2500 characters)
@@ -544,7 +546,8 @@ class Station(ControlClient):
         return result
 
     def abandon(self, version: Literal["1.6", "2.0.1"]) -> AbandonResult:
-        """The operator knows that the CSMS speaks this version no more: what waits in it becomes dead letters.
+        """The operator knows that the CSMS speaks this version no more: what waits in it becomes dead letters, and
+        so does what the transactions that began in it have yet to tell. Refused while that version is spoken.
 
         version: The version (one of "1.6", "2.0.1")
         """

@@ -80,8 +80,8 @@ class CsmsSettings:
     )
     security_profile: int | None = setting(
         Integer(0, 3),
-        "OCPP security profile: 0 none, 1 password, 2 TLS and password, 3 TLS with a certificate of the station. Without it, what `url`, "
-        "password and `cert_file` make of it.",
+        "OCPP security profile: 0 none, 1 password, 2 TLS and password, 3 TLS with a certificate of the station. Without it, what "
+        "`url`, password and `cert_file` make of it.",
         default=None,
         example=1,
     )
@@ -270,6 +270,28 @@ class SecuritySettings:
         "Kind of the keys that the station makes; RSA takes a small computer up to a minute.",
         default=KeyAlgorithm.EC_P256.value,
     )
+    pkcs11_module: str | None = setting(
+        FILE,
+        "PKCS#11 driver of a token (TPM, secure element, HSM), a shared library: our keys are made and kept in the token. Without it "
+        "keys are files in `directory`.",
+        default=None,
+        example="/usr/lib/aarch64-linux-gnu/libtpm2_pkcs11.so.1",
+    )
+    pkcs11_token: str | None = setting(
+        Text(32), "Label of the token; needed with `pkcs11_module`.", default=None, example="station"
+    )
+    pkcs11_pin_file: str | None = setting(
+        FILE,
+        "File whose first line is the token's PIN. Give it in one of two ways.",
+        default=None,
+        example="/etc/pilotwire/pin",
+    )
+    pkcs11_pin_env: str | None = setting(
+        Text(64, r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable"),
+        "Environment variable that holds the token's PIN.",
+        default=None,
+        example="STATION_PKCS11_PIN",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,7 +392,11 @@ def parse(
         store=_resolved(store, ("path",), base),
         log=find_table(LogSettings, data, ("log",), report),
         clock=find_table(ClockSettings, data, ("clock",), report),
-        security=_resolved(find_table(SecuritySettings, data, ("security",), report), ("directory",), base),
+        security=_resolved(
+            find_table(SecuritySettings, data, ("security",), report),
+            ("directory", "pkcs11_module", "pkcs11_pin_file"),
+            base,
+        ),
         files=_resolved(find_table(FilesSettings, data, ("files",), report), ("directory",), base),
         control=_resolved(find_table(ControlSettings, data, ("control",), report), ("socket",), base),
         boards=find_boards(BoardSettings, data, report),

@@ -17,6 +17,7 @@ from hal.errors import HalError
 from station.config_network import check_networks
 from station.config_read import Found, got
 from station.config_secret import SOURCES, read_secret
+from station.config_token import check_token
 from station.config_toml import Key, Report, render
 from station.core.components import standard_definitions
 from station.core.types import EvseInfo
@@ -77,6 +78,7 @@ def check_all(
     """Check what was read, file names absolute."""
     _check_csms(read.csms, report, environ)
     check_networks(read.csms, read.networks, report)
+    check_token(read.security, report, environ)
     _check_identity(read.station, read.csms, report)
     _check_numbers(read.boards, report)
     wrong = _check_drivers(read.boards, report, driver_check) if driver_check is not None else set()

@@ -19,7 +19,7 @@ from station.app import EvseSetup, StationApp, StationSetup, Surroundings, file_
 from station.clock import Clock
 from station.config import BoardSettings, Settings, load
 from station.core.types import NetworkProfile
-from station.errors import StationError
+from station.errors import SecurityError, StationError
 from station.firmware_host import FirmwareHost
 from station.runtime.supervise import Notifier
 from station.security.api import KeyAlgorithm
@@ -27,6 +27,7 @@ from station.store.private import readable_by_others
 
 if TYPE_CHECKING:
     from station.runtime.control_socket import ControlSocket
+    from station.security.pkcs11 import Pkcs11Settings
 
 log = logging.getLogger("station")
 
@@ -107,6 +108,7 @@ def setup_of(settings: Settings) -> StationSetup:
         trust_clock=settings.clock.trust_system,
         certificates=certificates_of(settings),
         key_algorithm=KeyAlgorithm(settings.security.key_algorithm),
+        token=token_of(settings),
         files=_beside_database(settings, settings.files.directory, "files"),
         max_download_bytes=settings.files.max_download_mb * 1024 * 1024,
     )
@@ -115,6 +117,17 @@ def setup_of(settings: Settings) -> StationSetup:
 def certificates_of(settings: Settings) -> Path:
     """Folder of the certificate store: where the file says, or beside the database."""
     return _beside_database(settings, settings.security.directory, "certificates")
+
+
+def token_of(settings: Settings) -> Pkcs11Settings | None:
+    """The token that keeps the station's keys, None when they are files. Its PIN is read when the token is opened."""
+    security = settings.security
+    if security.pkcs11_module is None:
+        return None
+    from station.security.pkcs11 import Pkcs11Settings
+
+    file = None if security.pkcs11_pin_file is None else Path(security.pkcs11_pin_file)
+    return Pkcs11Settings(security.pkcs11_module, security.pkcs11_token or "", file, security.pkcs11_pin_env or "")
 
 
 def _beside_database(settings: Settings, configured: str | None, name: str) -> Path:
@@ -207,6 +220,7 @@ def check(settings: Settings) -> list[str]:
             f"control.socket: {Path(socket).parent} does not exist, or this user may not write there; there will be no control. "
             "Remedy: create it for the user that runs the station (systemd: RuntimeDirectory=pilotwire)."
         )
+    warnings += _check_token(settings)
     for index, board in boards_of(settings).items():
         where = f"board[{int(index) + 1}] ({board.name})"
         if board.on_host_loss is OnHostLoss.NOTHING:
@@ -222,6 +236,24 @@ def check(settings: Settings) -> list[str]:
             warnings.append(
                 f"{where}: {unused} of its {len(board.units)} EVSEs are not used. Remedy: number them in board.evses."
             )
+    return warnings
+
+
+def _check_token(settings: Settings) -> list[str]:
+    """Whether the token opens, with its PIN, and whether TLS can use a key in it."""
+    token = token_of(settings)
+    if token is None:
+        return []
+    from station.security.pkcs11 import Pkcs11Keys
+    from station.security.token_tls import hindrance
+
+    warnings = []
+    try:
+        Pkcs11Keys(token).check()
+    except SecurityError as error:
+        warnings.append(f"security.pkcs11_token: {error}. The station would run without certificates of its own.")
+    if why := hindrance():
+        warnings.append(f"security.pkcs11_module: {why}. Security profile 3 would find no connection.")
     return warnings
 
 

@@ -182,6 +182,9 @@ class FirmwareHost:
     def time(self) -> float:
         return self._loop.time()
 
+    def link_time(self) -> float:
+        return self._loop.time()
+
     def wall(self) -> float:
         return self._clock.now().wall
 

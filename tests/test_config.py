@@ -576,6 +576,8 @@ def test_every_line_of_the_example_can_be_switched_on() -> None:
         assert set(table) == keys
     for name in ("password", "password_file", "password_env", "ca_file", "cert_file", "key_file"):
         del data["csms"][name]  # they exclude each other, or are no files here
+    for name in ("pkcs11_module", "pkcs11_token", "pkcs11_pin_file", "pkcs11_pin_env"):
+        del data["security"][name]
     assert parse(data).evse(1).max_a == 16.0
 
 

@@ -19,6 +19,7 @@ from hal.api import (
     FaultCode,
     HalEvent,
     KeyEntered,
+    MeterRead,
     OnHostLoss,
     PowerFailing,
     Sink,
@@ -104,25 +105,41 @@ class SimBoard:
 
     def plug(self, evse: int, car: Car | None, cable_a: float = 32.0, *, proximity_ohm: float | None = None) -> None:
         """See SimEvse.plug."""
+        self._tell_strange_meters()
         self.evse(evse).plug(car, cable_a, proximity_ohm)
 
     def unplug(self, evse: int, *, at_car: bool = False) -> None:
         """See SimEvse.unplug. Raises DeviceError when the plug is locked."""
         self.evse(evse).unplug(at_car)
 
+    def tell_meter(self, evse: int) -> None:
+        """The meter says by itself what it shows now: a host that counts on nothing flowing has not looked."""
+        reading = self.evse(evse).meter.told()
+        if reading is not None:
+            self._emit(MeterRead(evse, reading))
+
+    def _tell_strange_meters(self) -> None:
+        """Before somebody begins a session: meters that have counted without one."""
+        for evse in self.evses:
+            if evse.meter.counts_alone:
+                self.tell_meter(evse.number)
+
     def swipe(self, token: str, kind: TokenKind = TokenKind.ISO14443, *, evse: int | None = None) -> bool:
         """Hold a card to the reader of an EVSE, or of the station (None). False: nobody reads it."""
         reader_faults = self.faults if evse is None else self.evse(evse).faults
         if FaultCode.READER_FAILURE in reader_faults:
             return False
+        self._tell_strange_meters()
         return self._emit(CardPresented(evse, token, kind))
 
     def pin(self, digits: str, *, evse: int | None = None) -> bool:
         """Type a PIN. False: nobody reads it."""
+        self._tell_strange_meters()
         return self._emit(KeyEntered(evse, digits))
 
     def button(self, evse: int) -> bool:
         """Press the start/stop button. False: nobody notices."""
+        self._tell_strange_meters()
         return self._emit(ButtonPressed(self.evse(evse).number))
 
     def bay(self, evse: int, occupied: bool) -> None:

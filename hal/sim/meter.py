@@ -78,6 +78,17 @@ class SimMeter:
                 self._register_wh += self._pretended_w * max(0.0, now - self._counted_to) / 3600.0
             self._counted_to = now
 
+    @property
+    def counts_alone(self) -> bool:
+        """Whether it counts what does not flow, so that the last reading is soon out of date."""
+        return self._pretended_w is not None
+
+    def told(self) -> MeterReading | None:
+        """What it shows, told unasked; None without power and while it fails."""
+        if not self._powered() or self._failure is not None:
+            return None
+        return self._frozen or self._reading()
+
     async def read(self) -> MeterReading:
         """Read everything now. Raises BusError without power, DeviceError while it fails."""
         if not self._powered():

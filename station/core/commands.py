@@ -80,6 +80,14 @@ def obey(turn: Turn, command: Command) -> None:
             _trigger(turn, command)
         case SetNetworkProfile() | RaiseSecurityProfile() | GetLog() | UpdateFirmware():
             _manage(turn, command)
+        case TriggerLogStatus() | TriggerFirmwareStatus():
+            _trigger_file_status(turn, command)
+        case _:
+            assert_never(command)
+
+
+def _trigger_file_status(turn: Turn, command: TriggerLogStatus | TriggerFirmwareStatus) -> None:
+    match command:
         case TriggerLogStatus():
             diagnostics.trigger(turn, command)
         case TriggerFirmwareStatus():

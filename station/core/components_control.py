@@ -89,6 +89,7 @@ def _communication(*, unlocks: bool) -> list[Definition]:
             "3",
             "Attempts to connect before the next network connection profile is tried.",
             low=1,
+            high=100,
         ),
         row(
             "OfflineThreshold",
@@ -351,7 +352,8 @@ def _security() -> list[Definition]:
             secret=True,
         ),
         row("Identity", "string", None, "Name under which the station connects.", access=READ_ONLY, high=48),
-        row("OrganizationName", "string", "", "Operator of the station, for certificates.", access=READ_WRITE),
+        # RFC 5280, ub-organization-name: a longer one could be in no certificate.
+        row("OrganizationName", "string", "", "Operator of the station, for certificates.", access=READ_WRITE, high=64),
         row("SecurityProfile", "integer", "0", "Security profile in use; 0: none.", live=True, low=0, high=3),
     ]
 

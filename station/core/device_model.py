@@ -301,6 +301,8 @@ class DeviceModel:
         fixed = definition.constant or write.attribute != "Actual"
         if fixed or (definition.mutability == "ReadOnly" and not by_technician):
             return WriteResult("Rejected", "ReadOnly", "the station sets this itself", key=key)  # B05.FR.09
+        if key in self._computed:  # whoever may write it: it would read the same afterwards
+            return WriteResult("Rejected", "ReadOnly", "the station works this out from its state", key=key)
         try:
             value = canonical(definition, write.value)
         except InvalidValueError as error:

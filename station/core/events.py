@@ -283,11 +283,13 @@ class NetworkUsed:
 
     security_profile: of that connection; the slot may have been written since. password: what proved us: "text" or "bytes" of
     BasicAuthPassword (the latter for a 1.6 key in hex), "old" for the password before it, "" for the configured one or none.
+    profile: what the connection was made with, None: what is in the slot.
     """
 
     slot: int
     security_profile: int
     password: str = ""
+    profile: NetworkProfile | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ KIND = "network_profile"
 STATE_ROW = "state"
 HIGHEST = 3
 LONGEST_URL = 512  # NetworkConnectionProfileType.ocppCsmsUrl
+LONGEST_TIMEOUT_S = 3600
 SHORTEST_PASSWORD = 16  # A00.FR.205
 _COMM = "OCPPCommCtrlr"
 _PRIORITY = VariableKey(_COMM, "NetworkConfigurationPriority")
@@ -92,6 +93,7 @@ def picture(state: StationState) -> NetworkView:
         unproven=connection.unproven,
         old_password=connection.old_password,
         password_bytes=connection.password_bytes,
+        fallback=connection.fallback,
     )
 
 
@@ -126,9 +128,20 @@ def set_profile(turn: Turn, command: SetNetworkProfile) -> None:
     if refusal is not None:
         turn.emit(Reply(command.ref, Verdict("Rejected", refusal.reason, refusal.info)))
         return
+    _keep_fallback(turn, command.slot, profile)
     _put(turn, command.slot, profile)
     security(turn, "ReconfigurationOfSecurityParameters", f"network profile {command.slot}")
     turn.emit(Reply(command.ref, Verdict("Accepted")))  # B09.FR.01
+
+
+def _keep_fallback(turn: Turn, slot: int, profile: NetworkProfile) -> None:
+    """What worked in this slot stays a way back until its successor has worked: no slip may lock the station out (B10.FR.07)."""
+    connection = turn.state.connection
+    if slot != connection.used:
+        return
+    worked = connection.fallback or turn.state.networks.get(slot)
+    connection.fallback = None if profile == worked else worked
+    _save_state(turn)
 
 
 def _profile_refused(state: StationState, slot: int, profile: NetworkProfile) -> Refusal | None:
@@ -153,6 +166,8 @@ def _content_wrong(profile: NetworkProfile, versions: tuple[str, ...]) -> str | 
         return f"ocppVersion: spoken are {', '.join(versions)}"
     if profile.message_timeout_s < 0:
         return "messageTimeout must be more than 0 seconds"
+    if profile.message_timeout_s > LONGEST_TIMEOUT_S:
+        return f"messageTimeout: at most {LONGEST_TIMEOUT_S} seconds, as nothing else is sent meanwhile"
     if "vpn" in profile.extra:
         return "vpn: this station has none, and does not connect without it where it is asked for"
     return _url_wrong(profile.url, profile.security_profile)
@@ -234,6 +249,8 @@ def raise_profile(turn: Turn, command: RaiseSecurityProfile) -> None:
     slot = _free_slot(state)
     url = present.url if wanted == 1 else _secure(present.url, state.connection.setup.secure_url)
     timeout = present.message_timeout_s
+    room = state.networks.get(slot)
+    state.connection.made_room = None if room is None else (room, slot in _listed(state.model))
     _put(turn, slot, NetworkProfile(url, wanted, present.version, timeout, present.interface))
     state.connection.raising = slot
     _set_order(turn, (slot, *(other for other in order(state) if other != slot)))
@@ -260,9 +277,11 @@ def _forget_raise(turn: Turn) -> None:
     """What a CSMS wanted tried is not tried any more."""
     slot = turn.state.connection.raising
     if slot is not None:
-        turn.state.connection.raising = None
-        _put(turn, slot, None)
-        _set_order(turn, tuple(other for other in _listed(turn.model) if other != slot))
+        room, listed = turn.state.connection.made_room or (None, False)
+        turn.state.connection.raising = turn.state.connection.made_room = None
+        _put(turn, slot, room)
+        others = tuple(other for other in _listed(turn.model) if other != slot)
+        _set_order(turn, (*others, slot) if listed else others)
 
 
 def _set_order(turn: Turn, slots: tuple[int, ...]) -> None:
@@ -318,8 +337,10 @@ def _used(turn: Turn, event: NetworkUsed) -> None:
     if event.slot not in state.networks:
         return
     before = _state_row(state)
+    if event.slot != connection.used or event.profile == state.networks[event.slot]:
+        connection.fallback = None
     if connection.raising == event.slot:
-        connection.raising = None
+        connection.raising = connection.made_room = None
     elif connection.raising is not None:  # whitepaper A05.FR.08
         security(turn, "ReconfigurationOfSecurityParameters", "SecurityProfile stays: the higher one did not work")
         _forget_raise(turn)
@@ -352,6 +373,7 @@ def _to_row(profile: NetworkProfile | None) -> dict[str, Any] | None:
 
 def _state_row(state: StationState) -> dict[str, Any]:
     connection = state.connection
+    room = connection.made_room
     return {
         "used": connection.used,
         "proven": connection.proven,
@@ -359,6 +381,8 @@ def _state_row(state: StationState) -> dict[str, Any]:
         "unproven": connection.unproven,
         "old_password": connection.old_password,
         "password_bytes": connection.password_bytes,
+        "fallback": _to_row(connection.fallback),
+        "made_room": None if room is None else [_to_row(room[0]), room[1]],
         "configured": {str(slot): _to_row(profile) for slot, profile in sorted(connection.setup.profiles.items())},
     }
 
@@ -385,6 +409,9 @@ def restore(turn: Turn, rows: Mapping[str, Any]) -> None:
         if saved["configured"] == _state_row(state)["configured"]:
             connection.used, connection.proven = saved["used"], saved["proven"]
             connection.raising = saved["raising"]
+            fallback, room = saved.get("fallback"), saved.get("made_room")
+            connection.fallback = None if fallback is None else NetworkProfile(**fallback)
+            connection.made_room = None if room is None else (NetworkProfile(**room[0]), bool(room[1]))
     except _UNREADABLE as error:
         turn.emit(Refused(None, f"saved state of the network cannot be read: {error!r}"))
 

@@ -23,13 +23,14 @@ CRITICAL = frozenset(
         "InvalidFirmwareSigningCertificate",
         "InvalidCsmsCertificate",
         "InvalidChargingStationCertificate",
+        "DiscardedRenewedClientCertificate",
         "InvalidTLSVersion",
         "InvalidTLSCipherSuite",
         "MaintenanceLoginAccepted",
         "MaintenanceLoginFailed",
     }
 )
-"""Security events that the CSMS must hear of (Part 2 appendix 1); the others only go to the security log."""
+"""Security events that the CSMS must hear of (Part 2 appendix 1, and that of 2.1); the others only go to the security log."""
 
 
 @dataclass(frozen=True, slots=True)

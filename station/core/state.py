@@ -170,6 +170,8 @@ class Connection:
     used: the slot over which a CSMS has accepted us last, proven: the security profile of that. raising: a slot that a 1.6 CSMS wants
     tried, to be kept only if it works. old_password: the one before BasicAuthPassword, while `unproven`: that has not worked yet (None:
     the configured one). password_bytes: it works as the bytes that its hex digits stand for.
+    fallback: what has worked in the slot `used`, while something else is in it that has not. made_room: what was in the slot `raising`
+    before, and whether NetworkConfigurationPriority named that.
     """
 
     setup: NetworkSetup = field(default_factory=NetworkSetup)
@@ -179,6 +181,8 @@ class Connection:
     unproven: bool = False
     old_password: str | None = field(default=None, repr=False)
     password_bytes: bool | None = None
+    fallback: NetworkProfile | None = None
+    made_room: tuple[NetworkProfile, bool] | None = None
 
 
 @dataclass(slots=True)

@@ -58,6 +58,7 @@ class NetworkView:
 
     active: the slot in use, or to be used first. security_profile: in force. unproven: BasicAuthPassword has not worked yet, and
     old_password (None: the configured one) still may. password_bytes: its hex digits stand for the password; None: not known.
+    fallback: what has worked in the slot in use, which holds something else now.
     """
 
     slots: Mapping[int, NetworkProfile] = field(default_factory=dict)
@@ -67,6 +68,7 @@ class NetworkView:
     unproven: bool = False
     old_password: str | None = field(default=None, repr=False)
     password_bytes: bool | None = None
+    fallback: NetworkProfile | None = None
 
 
 NO_NETWORK = NetworkView()
@@ -74,7 +76,7 @@ NO_NETWORK = NetworkView()
 
 @dataclass(frozen=True, slots=True)
 class StationView:
-    """The whole station. `online`: the CSMS has accepted us and answers."""
+    """The whole station. `online`: the CSMS has accepted us and answers. faults: of the station, not of one EVSE."""
 
     online: bool
     operative: bool
@@ -82,6 +84,7 @@ class StationView:
     resetting: bool
     evses: tuple[EvseView, ...]
     network: NetworkView = NO_NETWORK
+    faults: tuple[FaultCode, ...] = ()
 
     def evse(self, number: int) -> EvseView:
         """Raises KeyError for an unknown EVSE."""

@@ -22,6 +22,7 @@ def picture(state: StationState, now: Now) -> StationView:
         resetting=state.reset is not None,
         evses=tuple(_evse(evse, now) for evse in state.evses.values()),
         network=networking.picture(state),
+        faults=tuple(state.faults),
     )
 
 

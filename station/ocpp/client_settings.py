@@ -40,8 +40,14 @@ class TlsSource(Protocol):
     def distrusted(self) -> None:
         """The certificate of the CSMS was refused."""
 
+    def refused(self) -> None:
+        """Every profile was tried in vain, and a CSMS may have turned away our certificate (A02.FR.28)."""
+
     def worked(self) -> None:
         """A CSMS has accepted us over TLS."""
+
+    def vouched(self, chain: tuple[bytes, ...]) -> None:
+        """A connection stands; `chain` is what vouched for the CSMS, as DER, its own first. Empty without TLS."""
 
 
 LinkFactory = Callable[[LinkSettings, LinkHooks, random.Random], LinkPort]

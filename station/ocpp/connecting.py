@@ -29,6 +29,7 @@ class Connecting:
     __slots__ = (
         "_base",
         "_choice",
+        "_doubted",
         "_heard",
         "_last_slot",
         "_look",
@@ -58,6 +59,7 @@ class Connecting:
         self._secret: Secret | None = None
         self._last_slot: int | None = None  # where a CSMS has accepted us since the start
         self._heard = False
+        self._doubted = False  # a CSMS may have turned away our certificate since one accepted us
         self._told: NetworkUsed | None = None
         self._noted: set[tuple[str, str]] = set()
         self.offer: Callable[[], tuple[str, ...]] = self.configured
@@ -101,7 +103,7 @@ class Connecting:
             settings = replace(settings, cert_file=None, key_file=None)
         if self.tls is not None:
             tls = self.tls
-            settings = replace(settings, context=lambda: tls.context(certificate=with_certificate))
+            settings = replace(settings, context=lambda: tls.context(certificate=with_certificate), vouched=tls.vouched)
         try:
             return replace(settings, **changes, password=None if secret is None else secret.value, refusal=refusal)  # type: ignore[arg-type]  # url only
         except ConfigError as error:  # an identity with a colon, and a password from the CSMS
@@ -117,13 +119,23 @@ class Connecting:
         if trouble.status == UNAUTHORIZED:
             self._passwords.refused()
         place = "" if self._target is None else self._target.profile.url
-        self._choice.failed()
+        self._attempt_failed(doubt=trouble.doubts_us)
         if trouble.event == DISTRUSTED and self.tls is not None:
             self.tls.distrusted()
         if trouble.event is None or (trouble.event, place) in self._noted:
             return []
         self._noted.add((trouble.event, place))
         return [SecurityNoted(trouble.event, trouble.words)]
+
+    def _attempt_failed(self, *, doubt: bool) -> None:
+        """doubt: the CSMS was there, and may not have liked who we are."""
+        self._doubted |= doubt and self.secured_by_certificate
+        if not self._choice.failed():
+            return
+        # A02.FR.28. A CSMS that was never reached says nothing of the certificate, so the newer one is not given up for that.
+        if self._doubted and self.tls is not None:
+            self.tls.refused()
+        self._doubted = False
 
     def opened(self) -> bool:
         """A connection stands. True when it is over another profile than the last: we register anew (B10.FR.10)."""
@@ -141,11 +153,12 @@ class Connecting:
         if target is None:
             return []
         self._choice.worked()
+        self._doubted = False
         if target.profile.security_profile >= 2 and self.tls is not None:
             self.tls.worked()
         self._last_slot = target.slot
         form = "" if self._secret is None else self._secret.form
-        used = NetworkUsed(target.slot, target.profile.security_profile, form)
+        used = NetworkUsed(target.slot, target.profile.security_profile, form, target.profile)
         if used == self._told:
             return []
         self._told = used
@@ -156,7 +169,7 @@ class Connecting:
         if was_accepted and self._heard:
             self._choice.worked()
         else:
-            self._choice.failed()
+            self._attempt_failed(doubt=not self._heard)
 
     def changed(self) -> None:
         """Passwords or profiles are others: what works is to be told again."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from station.clock import Now
-from station.core.events import Event
+from station.core.events import Event, SecurityNoted
 from station.logs import one_line
 from station.ocpp.delivery import Delivery, Kind, Outgoing
 from station.ocpp.dialect import BootAnswer, Dialect, Payload
@@ -35,6 +35,9 @@ _log = logging.getLogger("station.ocpp")
 _UNREADABLE = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError)
 """What a translation raises over data that the schema lets pass and that it did not expect."""
 
+_NOT_OURS = frozenset({"NotImplemented", "NotSupported"})
+"""Codes for a CALL that is a good message, but none that this station knows."""
+
 
 class Owner(Protocol):
     """What a conversation needs of the client."""
@@ -58,7 +61,7 @@ class Owner(Protocol):
 class Conversation:
     """Lives as long as its connection; replies to it that come later are dropped."""
 
-    __slots__ = ("_flight", "_open", "_owner", "_rpc", "_send", "_timers", "dialect")
+    __slots__ = ("_flight", "_invalid_noted", "_open", "_owner", "_rpc", "_send", "_timers", "dialect")
 
     def __init__(self, owner: Owner, dialect: Dialect, send: Callable[[str], bool], new_id: Callable[[], str]) -> None:
         self._owner = owner
@@ -67,6 +70,7 @@ class Conversation:
         self._rpc = Rpc(dialect.version, new_id)
         self._flight: Outgoing | None = None
         self._open = True
+        self._invalid_noted = False
         self._timers: set[asyncio.TimerHandle] = set()
 
     @property
@@ -174,18 +178,28 @@ class Conversation:
                 self._refused(one_line(f"{event.code}: {event.description}"), event.action, now)
             case BadResult():
                 _log.warning("the answer to %s breaks its schema: %s", event.action, event.problem)
+                self._invalid(f"the answer to {event.action} breaks its schema")
                 self._reply_with(event.reply)
                 self._answered_badly(event, now)
             case IncomingCall():
                 self._called(event)
             case RefusedCall():
                 _log.warning("refused %s: %s %s", event.action, event.code, event.description)
+                if event.code not in _NOT_OURS:
+                    self._invalid(f"{event.action or 'a CALL'}: {event.code}")
                 self._reply_with(event.reply)
             case Garbage():
                 _log.warning("received garbage: %s (%d characters)", event.reason, event.size)
+                self._invalid(event.reason)
                 self._reply_with(event.reply)
             case LateAnswer() | DuplicateCall() | IncomingSend() | ResultRefused():
                 _log.info("ignored: %r", event)
+
+    def _invalid(self, what: str) -> None:
+        """A04.FR.04: into the security log. Once per connection, so that a flood of them does not wash the rest out of it."""
+        if not self._invalid_noted:
+            self._invalid_noted = True
+            self._owner.submit([SecurityNoted("InvalidMessages", one_line(what)[:100])])
 
     def _reply_with(self, reply: str | None) -> None:
         if reply is not None:

@@ -84,8 +84,8 @@ class CertificatePort(Protocol):
     def install(self, use: CertificateUse, pem: str, done: Callable[[Outcome], None]) -> None:
         """M05: a root certificate."""
 
-    def delete(self, which: HashData, done: Callable[[Outcome], None]) -> None:
-        """M04."""
+    def delete(self, which: HashData, done: Callable[[Outcome], None], *, keep_in_use: bool = False) -> None:
+        """M04. keep_in_use: not the CSMS root that the connection rests on (1.6, M04.FR.06)."""
 
     def installed(self, uses: frozenset[CertificateUse] | None, done: Callable[[tuple[Installed, ...]], None]) -> None:
         """M03; None: all of them."""

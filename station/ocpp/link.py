@@ -22,6 +22,7 @@ from station.errors import SecurityError
 from station.logs import one_line
 from station.ocpp.link_settings import BackOff, LinkSettings, tls_context
 from station.ocpp.trouble import Trouble, plainly, trouble_of
+from station.security.tls import verified_chain
 
 __all__ = ["BackOff", "Link", "LinkHooks", "LinkSettings", "LinkState"]
 
@@ -33,6 +34,7 @@ _wire_log.setLevel(logging.INFO)
 _MAX_QUEUED: Final = 1000  # texts that wait for a peer that does not read
 _LEAST_WAIT_S: Final = 0.01  # a back-off of 0 must not become a busy loop
 _MAX_DOUBLINGS: Final = 30
+_MOST_WAIT_S: Final = 86_400.0  # whatever a CSMS sets: a station that nobody can reach must come back by itself
 
 
 class LinkHooks(Protocol):
@@ -216,6 +218,7 @@ class Link:
             await self._shut(ws, 1002, "no subprotocol agreed")
             self._failed(Trouble(f"the CSMS chose none of the subprotocols offered ({', '.join(offered)})"))
             return None
+        settings.vouched(verified_chain(ws.transport.get_extra_info("ssl_object")))
         return ws
 
     def _failed(self, trouble: Trouble) -> None:
@@ -368,7 +371,7 @@ class Link:
         doublings = min(self._attempts, max(back_off.repeat_times, 0), _MAX_DOUBLINGS)
         self._attempts += 1
         wait = back_off.wait_minimum_s * 2.0**doublings + self._rng.uniform(0, back_off.random_range_s)
-        return max(wait, _LEAST_WAIT_S)
+        return min(max(wait, _LEAST_WAIT_S), _MOST_WAIT_S)
 
     @property
     def _extra(self) -> dict[str, str]:

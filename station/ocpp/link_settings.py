@@ -41,6 +41,7 @@ class LinkSettings:
     password: Basic auth with the identity as user; None sends none.
     ca_file: PEM of the roots to trust, None for the system's. cert_file, key_file: client certificate
     (profile 3). context: makes the TLS context instead of these files, at every attempt.
+    vouched: told what vouched for the CSMS (DER, its own certificate first), empty without TLS, whenever a connection stands.
     refusal: why no attempt is to be made: something is missing.
     ping_interval: WebSocketPingInterval in seconds, 0 turns pings off. back_off: asked before every wait.
     pong_timeout_s: without a pong for so long the link is dead. open_timeout_s: for TCP, TLS and upgrade together.
@@ -64,6 +65,7 @@ class LinkSettings:
     max_bytes: int = 1 << 20
     local_address: str | None = None
     context: Callable[[], ssl.SSLContext] | None = field(default=None, repr=False)
+    vouched: Callable[[tuple[bytes, ...]], None] = field(default=lambda _chain: None, repr=False)
     refusal: str | None = None
 
     def __post_init__(self) -> None:

@@ -30,7 +30,7 @@ class Target:
 class NetworkChoice:
     """look: the slots as they are. attempts: NetworkProfileConnectionAttempts."""
 
-    __slots__ = ("_attempts", "_failed", "_look", "_place", "_targets")
+    __slots__ = ("_attempts", "_exhausted", "_failed", "_look", "_place", "_targets")
 
     def __init__(self, look: Callable[[], NetworkView], attempts: Callable[[], int]) -> None:
         self._look = look
@@ -38,12 +38,15 @@ class NetworkChoice:
         self._targets: list[Target] = []
         self._place = 0
         self._failed = 0
+        self._exhausted = 0  # slots that have had all their attempts since one worked
 
     def begin(self) -> None:
         """From the first slot of the order as it is now."""
         view = self._look()
         self._targets = [Target(slot, view.slots[slot]) for slot in view.order]
-        self._place = self._failed = 0
+        if view.fallback is not None:
+            self._targets.append(Target(view.active, view.fallback))
+        self._place = self._failed = self._exhausted = 0
 
     def target(self) -> Target | None:
         """For the next attempt; None when no slot is filled."""
@@ -61,16 +64,22 @@ class NetworkChoice:
         self._place %= len(self._targets)
         return self._targets[self._place]
 
-    def failed(self) -> None:
-        """An attempt came to nothing (B10.FR.03)."""
+    def failed(self) -> bool:
+        """An attempt came to nothing (B10.FR.03). True when now every slot has had all its attempts, and all begins anew."""
         self._failed += 1
-        if self._failed >= max(self._attempts(), 1):
-            self._failed = 0
-            self._place += 1
+        if self._failed < max(self._attempts(), 1):
+            return False
+        self._failed = 0
+        self._place += 1
+        self._exhausted += 1
+        if self._exhausted < len(self._targets):
+            return False
+        self._exhausted = 0
+        return True
 
     def worked(self) -> None:
         """The CSMS has spoken with us: when the connection is lost, this slot has all its attempts again."""
-        self._failed = 0
+        self._failed = self._exhausted = 0
 
 
 def subprotocols(target: Target | None, otherwise: Sequence[str]) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ class NoCertificates:
     def install(self, use: CertificateUse, pem: str, done: Callable[[Outcome], None]) -> None:
         done(_NO_STORE)
 
-    def delete(self, which: HashData, done: Callable[[Outcome], None]) -> None:
+    def delete(self, which: HashData, done: Callable[[Outcome], None], *, keep_in_use: bool = False) -> None:
         done(Outcome("NotFound"))
 
     def installed(self, uses: frozenset[CertificateUse] | None, done: Callable[[tuple[Installed, ...]], None]) -> None:

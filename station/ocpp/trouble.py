@@ -18,17 +18,23 @@ _MEANING = {
     404: "it does not know this identity, or the path of the URL is wrong",
     426: "it wants a newer protocol; is the URL that of a WebSocket?",
 }
+_MEANS_US = frozenset({UNAUTHORIZED, 403, 404})
 # A04: the CSMS does not take our credentials. The connection stands again before it can hear that.
 _NOT_AUTHENTICATED = "FailedToAuthenticateAtCsms"
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """words: one line, nothing that we sent. status: of HTTP, when the CSMS refused the upgrade. event: the security event it is."""
+    """words: one line, nothing that we sent. status: of HTTP, when the CSMS refused the upgrade. event: the security event it is.
+
+    doubts_us: the CSMS was there and may have turned us away for what proves us; not when nobody answered, nor when it was we who
+    did not trust it.
+    """
 
     words: str
     status: int | None = None
     event: str | None = None
+    doubts_us: bool = False
 
 
 def trouble_of(error: Exception) -> Trouble:
@@ -38,11 +44,16 @@ def trouble_of(error: Exception) -> Trouble:
         status = error.response.status_code
         meaning = _MEANING.get(status)
         event = _NOT_AUTHENTICATED if status == UNAUTHORIZED else None
-        return Trouble(f"{words}: {meaning}" if meaning else words, status, event)
+        return Trouble(f"{words}: {meaning}" if meaning else words, status, event, status in _MEANS_US)
     problem = classify(error) if isinstance(error, OSError) else None
     if problem is not None:
-        return Trouble(one_line(problem.words), event=problem.event)
-    return Trouble(words)
+        return Trouble(one_line(problem.words), event=problem.event, doubts_us=problem.event == _NOT_AUTHENTICATED)
+    return Trouble(words, doubts_us=_hung_up(error))
+
+
+def _hung_up(error: Exception) -> bool:
+    """The CSMS ended the connection instead of answering: so it looks when TLS 1.3 does not like our certificate."""
+    return isinstance(error, InvalidMessage | EOFError | ConnectionResetError | BrokenPipeError)
 
 
 def plainly(error: Exception) -> str:

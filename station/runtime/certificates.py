@@ -9,28 +9,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from station.clock import Now, iso
-from station.core.device_model import DeviceModel
 from station.core.effects import Effect
 from station.core.events import ClockStepped, CredentialsChanged, Event, LinkUp, SecurityNoted
 from station.errors import SecurityError
-from station.runtime.gateway import Listener, Scheduler, TimerHandle
+from station.runtime.certificate_settings import CertificateSettings, Core, open_files, opener
+from station.runtime.gateway import Scheduler, TimerHandle
 from station.runtime.jobs import JobRun, Jobs
 from station.runtime.signing import SIGN, Ending, Signing, SignPort
 from station.runtime.standing import Standing, standing_of
-from station.security.api import CertificateUse, HashData, Installed, KeyAlgorithm, LeafKind, Outcome
+from station.security.api import CertificateUse, HashData, Installed, LeafKind, Outcome
 from station.security.csr import Subject
 from station.store.ops import Json
 
 if TYPE_CHECKING:
     from station.security.certstore import CertStore
 
-__all__ = ["CertificateManager", "CertificateSettings", "Core", "open_files"]
+__all__ = ["CertificateManager", "CertificateSettings", "Core", "open_files", "opener"]
 
 LOOK_EVERY_S = 86_400.0
 LOOK_SOON_S = 1.0  # a moment that has come, after a clock that may be a little behind
@@ -38,49 +36,21 @@ MOST = 32  # certificates, where no variable tells
 MAX_RESTARTS = 100
 """How many starts of the station a request for a certificate may take."""
 INVALID = "InvalidChargingStationCertificate"
+DISCARDED = "DiscardedRenewedClientCertificate"
 RECONFIGURED = "ReconfigurationOfSecurityParameters"
 
 T = TypeVar("T")
+_Settled = tuple[tuple[str, ...], Mapping[LeafKind, float]]
 Work = Callable[["CertStore", float | None], T]
 """Work in the store, in a worker thread. The time is wall seconds, None while the clock is not known."""
 
 _log = logging.getLogger("station.certificates")
 
 
-class Core(Protocol):
-    """What of the gateway is needed."""
-
-    @property
-    def model(self) -> DeviceModel: ...
-    def now(self) -> Now: ...
-    def submit(self, event: Event) -> None: ...
-    def listen(self, listener: Listener) -> None: ...
-
-
-def open_files(folder: Path, limit: int) -> CertStore:
-    """A store whose keys are files beside the certificates. For at most `limit` certificates."""
-    from station.security.certstore import CertStore
-    from station.security.filekeys import FileKeys
-
-    return CertStore(folder, FileKeys(folder / "keys"), limit=limit)
-
-
-@dataclass(frozen=True, slots=True)
-class CertificateSettings:
-    """folder: of the store; made when it is first needed. common_name: of the station certificate (A00.FR.511: its serial number).
-
-    algorithm: of the keys that we make. open_store: opens the store in a folder, for so many certificates; in a worker thread.
-    """
-
-    folder: Path
-    common_name: str
-    algorithm: KeyAlgorithm = KeyAlgorithm.EC_P256
-    open_store: Callable[[Path, int], CertStore] = open_files
-
-
 class CertificateManager:
     """`station.ocpp.dialect.CertificatePort` of one station. Used in the loop only.
 
+    csms_chain: what vouched for the CSMS of the last connection, as DER.
     on_station_certificate_changed: called when another certificate of our own is to be used towards the CSMS (A02.FR.08), after the
     CSMS has its answer.
     """
@@ -101,6 +71,7 @@ class CertificateManager:
         "_threads",
         "_timer",
         "_turn",
+        "csms_chain",
         "on_station_certificate_changed",
         "standing",
     )
@@ -122,6 +93,7 @@ class CertificateManager:
         self._dead = False
         self._spent: dict[LeafKind, float | None] = {}
         self.standing = Standing()
+        self.csms_chain: tuple[bytes, ...] = ()
         self.on_station_certificate_changed: Callable[[], None] = lambda: None
         jobs.register(SIGN, self._sign, max_attempts=MAX_RESTARTS)
         self._port = port
@@ -196,6 +168,21 @@ class CertificateManager:
                 lambda store, _wall: store.confirm_root() if store.has_fallback() else None, lambda _none: None, None
             )
 
+    def certificate_worked(self, label: str | None, *, newer_failed: bool) -> None:
+        """The CSMS was reached with this station certificate, None: with the operator's file (A02.FR.10)."""
+
+        def settle(store: CertStore, wall: float | None) -> _Settled:
+            return store.settle(label, wall, newer_failed=newer_failed), standing_of(store, wall).renew
+
+        def discarded(result: _Settled) -> None:
+            for name in result[0] if newer_failed else ():
+                # A02.FR.29, A03.FR.25: now the CSMS knows, and asks us for another when it can do better.
+                self._core.submit(SecurityNoted(DISCARDED, f"{name}: no connection with it"))
+                self._spent.update(result[1])
+
+        nothing: _Settled = ((), {})
+        self._do(settle, lambda _result: None, nothing, first=discarded, reconnect=False)
+
     def _with_store(self, work: Work[T], wall: float | None) -> T:
         """In a worker thread."""
         with self._opening:
@@ -208,8 +195,16 @@ class CertificateManager:
         entries = self._core.model.find("SecurityCtrlr", "CertificateEntries")
         return MOST if entries is None or entries.max_limit is None else int(entries.max_limit)
 
-    def _do(self, work: Work[T], done: Callable[[T], None], failed: T) -> None:
-        """Do this, look what the store holds afterwards, and report in the loop: first to the core, then to `done`."""
+    def _do(
+        self,
+        work: Work[T],
+        done: Callable[[T], None],
+        failed: T,
+        *,
+        first: Callable[[T], None] = lambda _result: None,
+        reconnect: bool = True,
+    ) -> None:
+        """Do this, look what the store holds afterwards, and report in the loop: `first`, then to the core, then to `done`."""
 
         def work_and_look(store: CertStore, wall: float | None) -> tuple[T, Standing]:
             result = work(store, wall)
@@ -223,9 +218,10 @@ class CertificateManager:
                 _log.error("certificates: %s", error)
             if self._dead:
                 return
+            first(result)
             changed = standing is not None and self._take(standing)
             done(result)
-            if changed:
+            if changed and reconnect:
                 self.on_station_certificate_changed()
 
         self._begin()  # from now on there is something to ask for, even if that is still to be written
@@ -247,7 +243,7 @@ class CertificateManager:
             lambda store, wall: store.install(use, pem, wall, additional_root_check=checked), reported, _NOT_STORED
         )
 
-    def delete(self, which: HashData, done: Callable[[Outcome], None]) -> None:
+    def delete(self, which: HashData, done: Callable[[Outcome], None], *, keep_in_use: bool = False) -> None:
         """M04. Over TLS the last root of the CSMS stays: without it there would never be a connection again."""
         if not self.in_use:
             done(Outcome("NotFound"))
@@ -258,7 +254,8 @@ class CertificateManager:
             self._changed(outcome, f"certificate {which.serial_number} deleted")
             done(outcome)
 
-        self._do(lambda store, _wall: store.delete(which, keep_csms_root=over_tls), reported, _NOT_STORED)
+        chain = self.csms_chain if keep_in_use else ()
+        self._do(lambda store, _wall: store.delete(which, keep_csms_root=over_tls, in_use=chain), reported, _NOT_STORED)
 
     def installed(self, uses: frozenset[CertificateUse] | None, done: Callable[[tuple[Installed, ...]], None]) -> None:
         """M03. Asking does not make a store."""
@@ -303,7 +300,8 @@ class CertificateManager:
 
     def _changed(self, outcome: Outcome, what: str) -> None:
         if outcome.status == "Accepted":
-            self._core.submit(SecurityNoted(RECONFIGURED, what))
+            if outcome.changed:
+                self._core.submit(SecurityNoted(RECONFIGURED, what))
         elif outcome.info:
             _log.warning("certificate not accepted: %s", outcome.info)
 

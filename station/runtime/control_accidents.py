@@ -64,7 +64,7 @@ def _told(host: Host, event: FaultNoticed) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class Jam(_Accident):
-    """The bolt of the lock does not move any more, or moves again."""
+    """The bolt of the lock does not move any more, or can move again: it does when the station next tries, as at `unlock`."""
 
     name: ClassVar[str] = "jam"
     needs_bench: ClassVar[bool] = True

@@ -17,7 +17,18 @@ from station.runtime.control_kinds import EVSE, WrongFieldsError
 from station.runtime.control_schema import schema_of
 from station.runtime.control_types import Json
 
-__all__ = ["Command", "Nothing", "arguments_of", "describe", "evse_field", "invalid", "plain_json", "read", "summary"]
+__all__ = [
+    "MASK",
+    "Command",
+    "Nothing",
+    "arguments_of",
+    "describe",
+    "evse_field",
+    "invalid",
+    "plain_json",
+    "read",
+    "summary",
+]
 
 GROUPS = ("people", "car", "accidents", "settings", "station", "time", "link", "look")
 LONGEST_NAME = 40

@@ -36,12 +36,14 @@ In a test, without any transport:
 ```python
 from station.sim.lab import Lab, LabSettings, run_lab
 
+
 async def work(lab: Lab) -> None:
     control = lab.control()
     await control.do("plug", {"evse": 1, "car": {"soc_percent": 40}})
     await control.do("swipe", {"token": "04A1B2C3"})
     await control.do("charge", {"until_wh": 5000})
     state = await control.do("state", {})
+
 
 run_lab(LabSettings(versions=("2.0.1",)), work)
 ```

@@ -119,7 +119,9 @@ class FrameRecorder:
             evse, transaction = _evse(payload), self._transaction(direction, action, payload)
             evse = evse if evse is not None else self._evse_of(direction, action)
             if kind == "CALL" and call_id is not None:
-                self._called(direction, call_id, _Open(self._next, self._host.time(), action or "?", evse, transaction))
+                self._called(
+                    direction, call_id, _Open(self._next, self._host.link_time(), action or "?", evse, transaction)
+                )
         elif call_id is not None:
             call = self._open.pop(("in" if direction == "out" else "out", call_id), None)
             if call is not None:
@@ -135,8 +137,8 @@ class FrameRecorder:
             action=action,
             text=text,
             bytes=len(text.encode("utf-8", "replace")),
-            verdict=self._verdict(verdict, kind, action, frame),
-            latency_ms=None if call is None else round((self._host.time() - call.at) * 1000, 3),
+            verdict=self._verdict(verdict, kind, action, frame, asked=call is not None),
+            latency_ms=None if call is None else round((self._host.link_time() - call.at) * 1000, 3),
             evse=evse,
             transaction=transaction,
             answers=None if call is None else call.n,
@@ -147,8 +149,8 @@ class FrameRecorder:
         if len(self._open) > MOST_OPEN:
             self._open.popitem(last=False)
 
-    def _verdict(self, verdict: str, kind: str, action: str | None, frame: list[Any]) -> str:
-        """The schema's word; "ok" for what it lets pass."""
+    def _verdict(self, verdict: str, kind: str, action: str | None, frame: list[Any], *, asked: bool) -> str:
+        """The schema's word; "ok" for what it lets pass. asked: it answers a CALL, if perhaps one that was sent by hand."""
         if verdict in FINE or verdict.startswith("error: "):
             return "ok"
         if verdict.startswith("invalid: "):
@@ -161,7 +163,8 @@ class FrameRecorder:
             complaint = program.expert.complaint(kind, action, frame[place])
             if complaint is not None:
                 return complaint
-        return verdict if verdict.startswith("refused: ") else "ok"
+        strange = verdict.startswith("refused: ") or (verdict.startswith("ignored: ") and not asked)
+        return verdict if strange else "ok"
 
     # --- what it is about ---------------------------------------------------------------------------------------------
 

@@ -179,6 +179,9 @@ class Host(Protocol):
     def time(self) -> float:
         """Monotonic seconds of the station's time."""
 
+    def link_time(self) -> float:
+        """Monotonic seconds as the link counts them: real ones towards a foreign CSMS, however fast simulated time passes."""
+
     def wall(self) -> float:
         """Wall time of the world around the station, for frames and while the program does not run."""
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypedDict
 
 from station.config_fields import Integer, Text, setting
 from station.errors import ControlError, Problem
-from station.runtime.control_command import Command
+from station.runtime.control_command import MASK, Command
 from station.runtime.control_frames import FrameRow
 from station.runtime.control_host import Host, program_of
 from station.runtime.control_kinds import EMPTY, EVSE, Line, Table
@@ -73,6 +73,10 @@ class Send(_Link):
         Table("a table of OCPP fields"), "Its content, names as on the wire.", default=EMPTY
     )
 
+    def told(self) -> Json:
+        """The frame itself is told, with its secrets masked."""
+        return {"action": self.action, **({"payload": MASK} if self.payload else {})}
+
     async def act(self, host: Host) -> Json:
         number = host.memory.frames.newest + 1
         call_id = program_of(host).expert.send_call(self.action, dict(self.payload))
@@ -86,6 +90,10 @@ class SendRaw(_Link):
     name: ClassVar[str] = "send_raw"
     returns: ClassVar[Any] = SentResult
     text: str = setting(Line(1 << 20), "What is sent.", example='[2,"1","Heartbeat",{}]')
+
+    def told(self) -> Json:
+        """As for `send`."""
+        return {"text": f"<{len(self.text)} characters>"}
 
     async def act(self, host: Host) -> Json:
         number = host.memory.frames.newest + 1

@@ -12,7 +12,7 @@ from station.core.facts import Fact, TxFact, from_json
 from station.errors import ControlError, Problem
 from station.runtime.control_command import Command
 from station.runtime.control_history import token_text
-from station.runtime.control_host import Host, program_of
+from station.runtime.control_host import Host, conflict, program_of
 from station.runtime.control_kinds import VERSIONS
 from station.runtime.control_state import StateResult, state
 from station.runtime.control_types import Json
@@ -255,7 +255,9 @@ def _masked(value: Any, pins: frozenset[str]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Abandon(_Look):
-    """The operator knows that the CSMS speaks this version no more: what waits in it becomes dead letters."""
+    """The operator knows that the CSMS speaks this version no more: what waits in it becomes dead letters, and so does what the
+    transactions that began in it have yet to tell. Refused while that version is spoken.
+    """
 
     name: ClassVar[str] = "abandon"
     reads: ClassVar[bool] = False
@@ -263,7 +265,10 @@ class Abandon(_Look):
     version: str = setting(Text(choices=VERSIONS), "The version.")
 
     async def act(self, host: Host) -> Json:
-        count = program_of(host).client.abandon(self.version)
+        client = program_of(host).client
+        if client.version == self.version:
+            raise conflict(f"OCPP {self.version} is spoken now: the CSMS still takes what waits in it", "version")
+        count = client.abandon(self.version)
         host.memory.look_again()
         return {"count": count}
 

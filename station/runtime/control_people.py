@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypedDict
 
 from hal.api import ButtonPressed, CardPresented, HalEvent, KeyEntered, TokenKind
 from station.config_fields import TOKEN, Flag, Integer, Text, setting
+from station.errors import Problem
 from station.runtime.control_command import Command, Nothing, evse_field
 from station.runtime.control_host import Host, conflict
 from station.runtime.control_kinds import EMPTY, EVSE, CarTable, OrNull
@@ -65,6 +66,12 @@ class Plug(_Person):
     car: Mapping[str, Any] = setting(CarTable(), "What the car is: fields of the simulated car.", default=EMPTY)
     cable_a: int = setting(Integer(13, 63, (13, 20, 32, 63)), "Rating of the cable, amperes.", default=32)
     again: bool = setting(Flag(), "The car that was last at this EVSE comes back.", default=False)
+
+    def problems(self) -> Iterator[Problem]:
+        if self.again and self.car:
+            yield Problem(
+                "car", "the car that was last here comes back as it is (`ev` changes it): leave one of the two out"
+            )
 
     async def act(self, host: Host) -> Json:
         bench = host.bench

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypedDict
 
 from station.config_fields import Text, setting
 from station.core.device_model import Definition, DeviceModel
-from station.core.events import SetVariables, VariableWrite
+from station.core.events import RaiseSecurityProfile, SetVariables, VariableWrite
 from station.core.variables import VALUE_MAX, VariableKey
 from station.errors import ControlError, Problem
 from station.runtime.control_command import Command
@@ -20,6 +20,7 @@ __all__ = ["SETTINGS"]
 
 SECRET_HINTS = ("password", "authorizationkey", "secret", "pin")
 DONE = frozenset({"Accepted", "RebootRequired"})
+_PROFILE = ("SecurityCtrlr", "SecurityProfile")
 MASK = "***"
 
 
@@ -199,7 +200,7 @@ async def _submit(host: Host, writes: Sequence[VariableWrite]) -> Sequence[Any]:
 @dataclass(frozen=True, slots=True)
 class SetKey(_Setting):
     """A technician changes a configuration key of 1.6, also one that the CSMS may only read. It is a view on the device model, so
-    the variable behind it has the new value too.
+    the variable behind it has the new value too. SecurityProfile can only rise: the station tries to connect with it.
     """
 
     name: ClassVar[str] = "set_key"
@@ -212,7 +213,17 @@ class SetKey(_Setting):
 
     async def act(self, host: Host) -> Json:
         writes = program_of(host).expert.key_writes(self.key, self.value)
+        if [(item.component, item.variable) for item in writes] == [_PROFILE]:
+            return await _raise_profile(host, int(writes[0].value))
         return await write(host, [("value", item) for item in writes])
+
+
+async def _raise_profile(host: Host, profile: int) -> Json:
+    """The one key whose new value is an order. Raises ControlError."""
+    verdict = await ask(host, lambda ref: RaiseSecurityProfile(ref, profile))
+    if verdict.status != "Accepted":
+        raise conflict(f"{verdict.status}: {verdict.info or verdict.reason or ''}".rstrip(": "), "value")
+    return {"results": [{"variable": ".".join(_PROFILE), "status": verdict.status}]}
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------

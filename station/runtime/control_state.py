@@ -19,7 +19,7 @@ UNREGISTERED = "Unregistered"
 
 class StationRow(TypedDict):
     """The station. version: spoken now. online: the CSMS has accepted it and answers. connected: the network is plugged in.
-    running: the program runs. queue: records that wait for the CSMS. dead: records that were given up.
+    running: the program runs. queue: records that wait for the CSMS. dead: records that were given up. faults: of the whole station.
     """
 
     identity: str
@@ -44,6 +44,7 @@ class StationRow(TypedDict):
     save_failed: bool
     operative: bool
     resetting: bool
+    faults: list[str]
     seed: str | None
 
 
@@ -147,6 +148,7 @@ def _station(host: Host, program: Program | None, view: StationView | None) -> J
         "save_failed": view is not None and view.save_failed,
         "operative": view is None or view.operative,
         "resetting": view is not None and view.resetting,
+        "faults": [code.value for code in view.faults] if view is not None else [],
         "seed": about.seed,
     }
 

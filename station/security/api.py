@@ -6,11 +6,13 @@ call it in a worker thread (see `station.runtime.certificates`), never from the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    import ssl
+
     from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "KeyStore",
     "LeafKind",
     "Outcome",
+    "TlsKey",
 ]
 
 
@@ -89,11 +92,22 @@ class Installed:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a request: a 2.x status word (Accepted, Rejected, Failed, NotFound), an OCA reason code, and words."""
+    """What became of a request: a 2.x status word (Accepted, Rejected, Failed, NotFound), an OCA reason code, and words.
+
+    changed: False when it was so before.
+    """
 
     status: str
     reason: str | None = None
     info: str | None = None
+    changed: bool = field(default=True, compare=False)
+
+
+class TlsKey(Protocol):
+    """A key of our own that TLS uses where it is, as there is no file of it."""
+
+    def load(self, context: ssl.SSLContext, cert_file: str) -> None:
+        """The context, which nobody uses yet, proves itself with this key and the chain in cert_file. Raises SecurityError."""
 
 
 class KeyStore(Protocol):
@@ -117,4 +131,7 @@ class KeyStore(Protocol):
         """Idempotent."""
 
     def pem_for_tls(self, label: str) -> str | None:
-        """Path of a PEM file that `ssl` can load; None when the key cannot leave its token (then see `station.security.tls`)."""
+        """Path of a PEM file that `ssl` can load; None when the key cannot leave its token (then `tls_key` helps)."""
+
+    def tls_key(self, label: str) -> TlsKey | None:
+        """For a key that cannot leave its token; None when it is in a file. Nothing is asked of the token before it is used."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from threading import RLock
 
@@ -29,6 +29,7 @@ from station.security.api import (
     Outcome,
 )
 from station.security.csr import Subject, make_csr
+from station.security.leaves import Leaf
 from station.security.roots import FOLDERS, Root
 from station.security.shelf import Shelf, Step, drop, drop_key, put, use_key
 from station.security.tls import TlsSettings
@@ -39,38 +40,13 @@ _log = logging.getLogger(__name__)
 
 DEFAULT_LIMIT = 32
 KEEP_REPLACED_S = 30 * 86_400.0  # A02.FR.10: replaced certificates are kept for a month
+MOST_REPLACED = 3  # of them, per family: a CSMS that renews every hour must not fill the store
 MAX_CHAIN_SIZE = 10_000  # CertificateSignedRequest.certificateChain is string[0..10000]
 REQUESTS, CRLS, TRUST = "requests", "crls", "trust"
 BUNDLE, FALLBACK_BUNDLE, CRL_BUNDLE = f"{TRUST}/csms.pem", f"{TRUST}/csms-fallback.pem", f"{TRUST}/crls.pem"
 LEAVES = {LeafKind.STATION: "station", LeafKind.V2G: "v2g-chain"}
 _LEAF_USE = {LeafKind.STATION: CertificateUse.STATION, LeafKind.V2G: CertificateUse.V2G_CHAIN}
 _VOUCHERS = {LeafKind.STATION: CertificateUse.CSMS_ROOT, LeafKind.V2G: CertificateUse.V2G_ROOT}
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """A certificate of our own with its chain (leaf first, no root), the label of its key, and the file that holds the chain."""
-
-    kind: LeafKind
-    label: str
-    chain: tuple[x509.Certificate, ...]
-    file: Path
-
-    @property
-    def not_before(self) -> float:
-        return certificates.not_before(self.chain[0])
-
-    @property
-    def not_after(self) -> float:
-        return certificates.not_after(self.chain[0])
-
-    @property
-    def family(self) -> bytes:
-        """Leaves of one family replace each other: all of a station, and those of V2G that come from one root (A02.FR.15)."""
-        return certificates.issuer_id(self.chain[-1]) if self.kind is LeafKind.V2G else b""
-
-    def valid(self, wall: float | None) -> bool:
-        return wall is None or self.not_before <= wall <= self.not_after
 
 
 class CertStore:
@@ -170,17 +146,20 @@ class CertStore:
             except SecurityError as error:
                 _log.error("a certificate could not be installed: %s", error)
                 return Outcome("Failed", "InternalError", "it could not be stored")  # M05.FR.03
+            if not planned.steps:
+                return Outcome("Accepted", changed=False)  # M05.FR.17
             _log.info("installed %s %s", use.value, certificates.named(certificate))
             return Outcome("Accepted")
 
-    def delete(self, which: HashData, *, keep_csms_root: bool = False) -> Outcome:
+    def delete(self, which: HashData, *, keep_csms_root: bool = False, in_use: Sequence[bytes] = ()) -> Outcome:
         """M04: Accepted, NotFound or Failed.
 
         keep_csms_root: refuse to delete the last CSMS root, as a station with TLS would never connect again (M04.FR.03).
+        in_use: the chain that vouches for the CSMS now, as DER: a CSMS root that it needs is kept (1.6 M04.FR.06).
         """
         with self._lock:
             try:
-                steps = self._deletion(which, keep_csms_root=keep_csms_root)
+                steps = self._deletion(which, keep_csms_root=keep_csms_root, in_use=in_use)
                 if steps:
                     self._change(steps)
             except roots.RefusedError as error:
@@ -229,7 +208,7 @@ class CertStore:
         with self._lock:
             try:
                 if self._is_ours(kind, pem):
-                    return Outcome("Accepted")
+                    return Outcome("Accepted", changed=False)
                 good = self._check_signed(kind, pem, wall, max_size)
                 self._keep(kind, good, wall)
             except chain.ChainError as error:
@@ -240,16 +219,35 @@ class CertStore:
             _log.info("%s %s is ours now", kind.value, certificates.named(good.leaf))
             return Outcome("Accepted")
 
+    def settle(self, label: str | None, wall: float | None, *, newer_failed: bool) -> tuple[str, ...]:
+        """The CSMS has accepted us by this station certificate (None: by one outside the store): the others go (A02.FR.10).
+
+        newer_failed: it was the way back from newer ones, and those go. Otherwise the older ones. Returns their names.
+        """
+        with self._lock:
+            leaves = self._leaves(LeafKind.STATION)
+            at = next((n for n, leaf in enumerate(leaves) if leaf.label == label), len(leaves))
+            doomed = [leaf for leaf in leaves[:at] if leaf.valid(wall)] if newer_failed else leaves[at + 1 :]
+            self._change([step for leaf in doomed for step in self._dropping(leaf)])
+            return tuple(certificates.named(leaf.chain[0]) for leaf in doomed)
+
     def tidy(self, wall: float) -> None:
-        """Delete our certificates that have ended, and those replaced for a month (A02.FR.10). The one in use always stays."""
+        """Delete our certificates that have ended, those replaced for a month (A02.FR.10) and all but the last few of the replaced.
+
+        The one in use always stays.
+        """
         with self._lock:
             steps = []
             for kind in LeafKind:
                 newer: dict[bytes, float] = {}
+                kept: dict[bytes, int] = {}
                 for leaf in self._leaves(kind):
                     replaced = newer.get(leaf.family)
-                    if replaced is not None and (wall > leaf.not_after or wall > replaced + KEEP_REPLACED_S):
+                    enough = kept.get(leaf.family, 0) >= MOST_REPLACED
+                    if replaced is not None and (enough or wall > leaf.not_after or wall > replaced + KEEP_REPLACED_S):
                         steps += self._dropping(leaf)
+                    elif replaced is not None:
+                        kept[leaf.family] = kept.get(leaf.family, 0) + 1
                     elif leaf.valid(wall):
                         newer.setdefault(leaf.family, leaf.not_before)
             self._change(steps)
@@ -257,18 +255,25 @@ class CertStore:
     # --- for TLS ------------------------------------------------------------------------------------------------------
 
     def tls_settings(
-        self, wall: float | None, *, client: bool, fallback: bool = False, verify_hostname: bool = True
+        self,
+        wall: float | None,
+        *,
+        client: bool,
+        label: str | None = None,
+        fallback: bool = False,
+        verify_hostname: bool = True,
     ) -> TlsSettings:
         """Files for `station.security.tls.client_context`. Without any CSMS root: the system's roots.
 
-        client: profile 3, with the station certificate. fallback: trust the CSMS root that was replaced, and only it (M05.FR.14).
-        Raises SecurityError when there is no certificate to use, or its key cannot leave its token.
+        client: profile 3, with the station certificate; label: which, None for the one to use.
+        fallback: trust the CSMS root that was replaced, and only it (M05.FR.14).
+        Raises SecurityError when there is no certificate to use.
         """
         with self._lock:
             self.refresh()
             bundle = FALLBACK_BUNDLE if fallback and self.has_fallback() else BUNDLE
-            cert_file, key_file = self._client_files(wall) if client else (None, None)
-            return TlsSettings(self._if_there(bundle), self._if_there(CRL_BUNDLE), cert_file, key_file, verify_hostname)
+            common = TlsSettings(self._if_there(bundle), self._if_there(CRL_BUNDLE), verify_hostname=verify_hostname)
+            return self._with_client(common, label, wall) if client else common
 
     def refresh(self) -> None:
         """Write the bundles for `ssl` anew if they are not what the certificates say."""
@@ -297,19 +302,16 @@ class CertStore:
         path = self._shelf.path(name)
         return str(path) if path.is_file() else None
 
-    def _client_files(self, wall: float | None) -> tuple[str, str]:
-        leaf = self.leaf(LeafKind.STATION, wall)
+    def _with_client(self, settings: TlsSettings, label: str | None, wall: float | None) -> TlsSettings:
+        named = (leaf for leaf in self._leaves(LeafKind.STATION) if leaf.label == label)
+        leaf = next(named, None) or self.leaf(LeafKind.STATION, wall)
         if leaf is None:
             raise SecurityError(
                 f"there is no valid station certificate with its key in {self._shelf.path(LEAVES[LeafKind.STATION])}"
             )
         key_file = self.keys.pem_for_tls(leaf.label)
-        if key_file is None:
-            raise SecurityError(
-                f"the key {leaf.label!r} cannot leave its token, and TLS takes keys from files only: "
-                "keep the key of the station certificate in files, or use security profile 2"
-            )
-        return str(leaf.file), key_file
+        token_key = None if key_file is not None else self.keys.tls_key(leaf.label)
+        return replace(settings, cert_file=str(leaf.file), key_file=key_file, token_key=token_key)
 
     def _roots(self) -> tuple[Root, ...]:
         return roots.read(self._shelf)
@@ -356,7 +358,7 @@ class CertStore:
         first, *above = self._hashes(leaf, everyone, algorithm)
         return Installed(_LEAF_USE[leaf.kind], first, tuple(above))
 
-    def _deletion(self, which: HashData, *, keep_csms_root: bool) -> list[Step]:
+    def _deletion(self, which: HashData, *, keep_csms_root: bool, in_use: Sequence[bytes]) -> list[Step]:
         algorithm = which.algorithm.upper()
         if algorithm not in certificates.HASHES:
             return []
@@ -370,6 +372,8 @@ class CertStore:
             raise roots.RefusedError(
                 "it is the last CSMS root certificate: without it there would be no connection any more"
             )
+        if roots.needed(in_use, doomed, found):
+            raise roots.RefusedError("it is the CSMS root certificate that the connection rests on")
         if any(self._hashes(leaf, everyone, algorithm)[0].same(which) for leaf in self._leaves(LeafKind.STATION)):
             raise roots.RefusedError("the station certificate cannot be deleted by DeleteCertificate")  # M04.FR.06
         steps = roots.dropping(doomed, found)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from station.errors import SecurityError
 from station.security import files
-from station.security.api import KeyAlgorithm
+from station.security.api import KeyAlgorithm, TlsKey
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
@@ -61,6 +61,10 @@ class FileKeys:
 
     def pem_for_tls(self, label: str) -> str | None:
         return str(self._file(label))
+
+    def tls_key(self, label: str) -> TlsKey | None:
+        check_label(label)
+        return None
 
     def _file(self, label: str) -> Path:
         return self.folder / f"{check_label(label)}.key"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from station.errors import SecurityError
 from station.security import files
-from station.security.api import KeyAlgorithm
+from station.security.api import KeyAlgorithm, TlsKey
 from station.security.filekeys import check_label
 
 if TYPE_CHECKING:
@@ -158,9 +158,21 @@ class Pkcs11Keys:
         self._do(f"delete the key {label!r}", lambda session: _destroy(session, self._find(session, name)))
 
     def pem_for_tls(self, label: str) -> str | None:
-        """None: it never leaves the token, and `ssl` cannot ask the token."""
+        """None: it never leaves the token."""
         check_label(label)
         return None
+
+    def tls_key(self, label: str) -> TlsKey:
+        """TLS signs with it in the token (`station.security.token_tls`, which says where that works)."""
+        from station.security.token_tls import TokenPlace, TokenTlsKey
+
+        check_label(label)
+        place = TokenPlace(self.settings.module, self.settings.token, self.settings.pin)
+        return TokenTlsKey(place, label, lambda: self._identity(label))
+
+    def check(self) -> None:
+        """Open the token and log in, if that has not been done. Raises SecurityError when it cannot be used."""
+        self._do("look for keys", lambda session: self._find(session, self._name("none")))
 
     def close(self) -> None:
         """Log out, all of this process. Opened again when it is needed."""
@@ -203,6 +215,18 @@ class Pkcs11Keys:
         return self._do(f"sign with the key {label!r}", make)
 
     # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _identity(self, label: str) -> bytes:
+        """CKA_ID, which private and public half and no other key have."""
+        name = self._name(label)
+
+        def read(session: Any) -> bytes:
+            found = self._find(session, name)
+            if not found:
+                raise SecurityError(f"there is no key {label!r} in the token {self.settings.token!r}")
+            return bytes(found[0].id)
+
+        return self._do(f"read the key {label!r}", read)
 
     def _name(self, label: str) -> str:
         return f"{self.settings.prefix}{check_label(label)}"

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from station.errors import SecurityError
 from station.security import certificates
 from station.security.api import CertificateUse
 from station.security.shelf import Shelf, Step, drop, put
 
-__all__ = ["FALLBACK", "FOLDERS", "RefusedError", "Replacement", "Root", "check", "dropping", "read", "replacing"]
+__all__ = ["FALLBACK", "FOLDERS", "RefusedError", "Replacement", "Root", "check", "dropping", "needed", "read", "replacing"]
 
 _log = logging.getLogger(__name__)
 
@@ -140,6 +141,19 @@ def _putting(folder: str, certificate: x509.Certificate, issuer: x509.Certificat
     if issuer is not None and issuer != certificate:
         steps.append(put(_issuer_file(name), certificates.pem([issuer])))
     return steps
+
+
+def needed(chain: Sequence[bytes], doomed: Sequence[Root], found: Sequence[Root]) -> bool:
+    """Whether a connection rests on one of the doomed: no other CSMS root is in the chain.
+
+    chain: what vouched for the CSMS, as DER.
+    """
+    vouching = [
+        root
+        for root in found
+        if root.use is CertificateUse.CSMS_ROOT and root.certificate.public_bytes(Encoding.DER) in chain
+    ]
+    return bool(vouching) and all(root in doomed for root in vouching)
 
 
 def dropping(doomed: Sequence[Root], found: Sequence[Root]) -> list[Step]:

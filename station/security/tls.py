@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cryptography import x509
 
-__all__ = ["SUITES", "TlsSettings", "client_context", "server_context"]
+    from station.security.api import TlsKey
+
+__all__ = ["SUITES", "TlsSettings", "client_context", "server_context", "verified_chain"]
 
 SUITES = (
     "ECDHE-ECDSA-AES256-GCM-SHA384",
@@ -42,8 +44,8 @@ class TlsSettings:
     """Files for one kind of connection; all PEM.
 
     ca_file: the roots to trust, None for the system's. more_ca_files, system_roots: trusted besides. crl_file: revocation lists, None
-    for no check. cert_file, key_file: our own certificate with its chain, and its key (profile 3). verify_hostname: False only on a
-    test bench.
+    for no check. cert_file, key_file: our own certificate with its chain, and its key (profile 3); token_key: instead of key_file, one
+    in a token. verify_hostname: False only on a test bench.
     """
 
     ca_file: str | None = None
@@ -53,6 +55,7 @@ class TlsSettings:
     verify_hostname: bool = True
     more_ca_files: tuple[str, ...] = ()
     system_roots: bool = False
+    token_key: TlsKey | None = field(default=None, repr=False)
 
 
 _CONTEXTS: dict[tuple[object, ...], ssl.SSLContext] = {}
@@ -61,9 +64,12 @@ _LOCK = Lock()
 
 def client_context(settings: TlsSettings) -> ssl.SSLContext:
     """The context for a connection to a CSMS or a file server. Made once for all stations with the same files, until one changes.
+    With a key in a token it is made anew each time: a token may have been away, and no file tells.
 
-    Raises OSError (a file is missing), ssl.SSLError (a file is no PEM, the key does not fit) or SecurityError (the CRLs).
+    Raises OSError (a file is missing), ssl.SSLError (a file is no PEM, the key does not fit) or SecurityError (the CRLs, the token).
     """
+    if settings.token_key is not None:
+        return _build(settings)
     names = (settings.ca_file, settings.crl_file, settings.cert_file, settings.key_file, *settings.more_ca_files)
     key = (*(_stamp(name) for name in names), settings.verify_hostname, settings.system_roots)
     with _LOCK:
@@ -94,7 +100,9 @@ def _build(settings: TlsSettings) -> ssl.SSLContext:
     # A root that its predecessor signed is trusted by itself, without the predecessor (M05.FR.12).
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.check_hostname = settings.verify_hostname
-    if settings.cert_file is not None:
+    if settings.cert_file is not None and settings.token_key is not None:
+        settings.token_key.load(context, settings.cert_file)
+    elif settings.cert_file is not None:
         context.load_cert_chain(settings.cert_file, settings.key_file)
     crls = _crls(settings.crl_file)
     # Both are made anew for every context: they carry its lists.
@@ -161,6 +169,11 @@ def _chain_of(connection: ssl.SSLObject | ssl.SSLSocket) -> list[bytes]:
         return [ssl.PEM_cert_to_DER_cert(one.public_bytes()) for one in inner.get_verified_chain()]
     leaf = connection.getpeercert(binary_form=True)
     return [leaf] if leaf is not None else []
+
+
+def verified_chain(connection: ssl.SSLObject | ssl.SSLSocket | None) -> tuple[bytes, ...]:
+    """What vouched for the peer, as DER: its certificate first, the trusted one last. Empty without TLS."""
+    return () if connection is None else tuple(_chain_of(connection))
 
 
 def _refuse_revoked(chain: list[bytes], crls: Sequence[x509.CertificateRevocationList]) -> None:

@@ -84,6 +84,9 @@ class LabHost:
     def time(self) -> float:
         return self._lab.scheduler.time()
 
+    def link_time(self) -> float:
+        return asyncio.get_running_loop().time()
+
     def wall(self) -> float:
         return self._lab.clock.now().wall
 
@@ -132,8 +135,9 @@ class LabHost:
         try:
             car_settings(car)
         except ConfigError as error:
-            wrong = [line.removeprefix("car.") for line in str(error).splitlines()]
-            raise ControlError("invalid", [Problem("car", line) for line in wrong]) from error
+            wrong = [line.partition(": ") for line in str(error).splitlines()]
+            problems = [Problem(field, problem) if problem else Problem("car", field) for field, _, problem in wrong]
+            raise ControlError("invalid", problems) from error
         return _picture(self._lab.plug(evse, car, cable_a))
 
     def plug_again(self, evse: int, cable_a: float) -> CarPicture:
@@ -204,6 +208,7 @@ class LabHost:
             (meter.freeze if frozen else meter.thaw)()
         if failing is not None:
             (meter.fail if failing else meter.answer)()
+        self._lab.board.tell_meter(evse)
 
     def set_temperature(self, evse: int, celsius: float) -> None:
         self._lab.board.temperature(evse, celsius)

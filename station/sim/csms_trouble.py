@@ -94,7 +94,7 @@ class RefuseTls(CsmsCommand):
     async def work(self, host: CsmsHost) -> Json:
         if not host.csms.speaks_tls:
             raise ControlError(
-                "conflict", [Problem("", "this CSMS does not speak TLS: start it with --pki or --tls-cert")]
+                "conflict", [Problem("", "this CSMS does not speak TLS: start it with --pki, or --cert and --key")]
             )
         host.csms.refuse_tls(self.refuse)
         return {}

@@ -23,12 +23,18 @@ class LabSettings:
     per second, None for as fast as possible (embedded only). seed: the same seed gives the same run. folder: where the database
     lives, and what the bench keeps from run to run; None for a temporary one. board: settings of the simulated board.
     serial: None for one made of the seed. boot_reason: told at the next start only, instead of the real one.
+    security_profile, ca_file, cert_file, key_file, secure_url: as in `StationSetup`, towards a foreign CSMS.
     """
 
     versions: tuple[str, ...] = ("2.0.1",)
     csms_url: str | None = None
     identity: str = "PILOT-1"
     password: str | None = field(default=None, repr=False)
+    security_profile: int | None = None
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+    secure_url: str | None = field(default=None, repr=False)
     evses: int = 2
     speed: float | None = None
     seed: str = "1"
@@ -49,6 +55,11 @@ STATION = frozenset(
     {
         "identity",
         "password",
+        "security_profile",
+        "ca_file",
+        "cert_file",
+        "key_file",
+        "secure_url",
         "versions",
         "variables",
         "meter_poll_s",
@@ -74,6 +85,11 @@ def station_setup(settings: LabSettings, evses: int, folder: Path, firmware: str
         serial=settings.serial or f"SIM-{settings.seed}"[:25],
         boot_reason=settings.boot_reason,
         password=settings.password,
+        security_profile=settings.security_profile,
+        ca_file=settings.ca_file,
+        cert_file=settings.cert_file,
+        key_file=settings.key_file,
+        secure_url=settings.secure_url,
         variables=settings.variables,
         meter_poll_s=settings.meter_poll_s,
         trust_clock=settings.trust_clock,

@@ -195,7 +195,9 @@ class Screen:
             arrow = Text("station >", style="bright_blue") if out else Text("   < CSMS", style="green")
             style = {"error": "bold red", "garbage": "bold red", "result": "dim"}.get(brief.kind, "")
             table.add_row(iso(frame.wall)[11:19], arrow, Text(brief.action, style=style), Text(brief.text, style=style))
-        return Panel(table, title="OCPP conversation", title_align="left", border_style="dim")
+        app = self._lab.app
+        title = "OCPP conversation" if app is None else f"OCPP conversation, security profile {app.security_profile}"
+        return Panel(table, title=title, title_align="left", border_style="dim")
 
     def _footer(self, width: int) -> tuple[RenderableType, int]:
         """The note, what is wrong with the connection, the keys; and how many lines they take."""

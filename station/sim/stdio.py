@@ -23,8 +23,9 @@ from station.runtime.lines import LineReader, LineSession
 from station.runtime.outbox import Outbox
 from station.sim.lab import Lab, run_lab
 from station.sim.loop import VirtualLoop
+from station.sim.options import SimOptions, settings_of
 from station.sim.panel import front_panel, panel_settings, together
-from station.sim.terminal import SimOptions, settings_of, signals
+from station.sim.terminal import signals
 
 __all__ = ["run_stdio", "serve"]
 

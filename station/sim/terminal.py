@@ -11,55 +11,32 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from station import logs
-from station.clock import Clock, iso
+from station.clock import Clock, Now, iso
+from station.core.effects import Effect
+from station.core.events import Event, NetworkUsed
 from station.core.facts import TxFact
 from station.core.types import TxPhase
-from station.errors import ConfigError, StationError
-from station.ocpp.link_settings import LinkSettings
+from station.errors import StationError
 from station.runtime.control_socket import listening
 from station.sim.brief import Conversation
 from station.sim.demo import Demo
-from station.sim.lab import KNOWN_TOKENS, Lab, LabSettings, run_lab
+from station.sim.lab import Lab, run_lab
 from station.sim.loop import sleep
-from station.sim.panel import PanelOptions, front_panel, panel_settings, together
+from station.sim.options import SimOptions, settings_of
+from station.sim.panel import front_panel, panel_settings, together
+from station.sim.security_options import PROFILE_WORDS
+
+__all__ = ["Lines", "Remembered", "SimOptions", "Tally", "place", "run_sim", "signals"]
 
 REDRAW_S = 0.125
 FOLLOW_S = 1.5
 # With "max" nobody follows anyway: a day is a fair demonstration and then it ends.
 MAX_SPEED_DAY_S = 86_400.0
 STATUS_EVERY_S = 60.0
-LONGEST_ID_TAG = 20  # CiString20Type of 1.6
 TROUBLE_LOOK_S = 2.0
-# How the settings of the link are called on the command line.
-ARGUMENTS = {"url": "--csms", "identity": "--id", "password": "--password-file"}
-
-
-@dataclass(frozen=True, slots=True)
-class SimOptions:
-    """The command line of `station sim`. speed: None for as fast as possible. token: the card that everybody uses.
-
-    socket: where `station ctl` reaches it. panel: the front panel, None for none.
-    """
-
-    version: str = "2.0.1"
-    csms_url: str | None = None
-    identity: str = "PILOT-1"
-    password_file: Path | None = None
-    token: str | None = None
-    speed: float | None = 10.0
-    evses: int = 2
-    seed: str = "1"
-    folder: Path | None = None
-    demo: bool = True
-    plain: bool = False
-    duration_s: float | None = None
-    socket: Path | None = None
-    panel: PanelOptions | None = None
 
 
 def run_sim(options: SimOptions) -> int:
@@ -86,59 +63,6 @@ def run_sim(options: SimOptions) -> int:
 
 def _has_screen() -> bool:
     return sys.stdout.isatty() and sys.stdin.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
-
-
-def settings_of(options: SimOptions) -> LabSettings:
-    """The bench that the command line asks for. Raises ConfigError naming the arguments that are wrong."""
-    if options.csms_url is not None and options.speed is None:
-        raise ConfigError(["--speed: max needs the embedded CSMS; towards --csms use a number"])
-    password = _password(options.password_file)
-    problems = []
-    if options.version == "1.6" and options.token is not None and len(options.token) > LONGEST_ID_TAG:
-        problems.append(f"--token: must have at most {LONGEST_ID_TAG} characters with --ocpp 1.6")
-    try:
-        LinkSettings(options.csms_url or "ws://embedded", options.identity, tuple, password=password)
-    except ConfigError as error:
-        problems += [_as_argument(problem) for problem in error.problems]
-    if problems:
-        raise ConfigError(sorted(problems))
-    if options.folder is not None:
-        try:
-            options.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError([f"--store: {options.folder} cannot be a directory: {error.strerror}"]) from error
-    return LabSettings(
-        versions=(options.version,),
-        csms_url=options.csms_url,
-        identity=options.identity,
-        password=password,
-        evses=options.evses,
-        speed=options.speed,
-        seed=options.seed,
-        folder=options.folder,
-        tokens=KNOWN_TOKENS if options.token is None else (*KNOWN_TOKENS, options.token),
-        # A person at ten times the speed needs more than the usual minute between card and cable.
-        variables={"TxCtrlr.EVConnectionTimeOut": "300"},
-        meter_poll_s=min(5.0, max(1.0, (options.speed or 60.0) / 4)),
-    )
-
-
-def _as_argument(problem: str) -> str:
-    name, _, text = problem.partition(":")
-    return f"{ARGUMENTS.get(name, name)}:{text}"
-
-
-def _password(file: Path | None) -> str | None:
-    if file is None:
-        return None
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise ConfigError([f"--password-file: cannot read {file}: {reason}"]) from error
-    if not lines or not lines[0]:
-        raise ConfigError([f"--password-file: the first line of {file} is empty"])
-    return lines[0]
 
 
 class Tally:
@@ -307,6 +231,7 @@ async def _with_lines(lab: Lab, options: SimOptions, ended: asyncio.Future[None]
     )
     if panel:
         lines.say(lab.clock.now().wall, panel)
+    _profile_lines(lab, lines)
     work = [_status_lines(lab, lines), _trouble_lines(lab, lines)]
     if options.demo:
         work.append(_demo(lab, options).run())
@@ -345,6 +270,19 @@ async def _trouble_lines(lab: Lab, lines: Lines) -> None:
         if trouble is not None and trouble != told:
             lines.say(lab.clock.now().wall, f"no connection to {place(lab)}, trying again: {trouble}")
         told = trouble
+
+
+def _profile_lines(lab: Lab, lines: Lines) -> None:
+    """Say over which security profile the CSMS has accepted the station, whenever it is another."""
+    told: int | None = None
+
+    def turned(event: Event | None, _effects: list[Effect], now: Now) -> None:
+        nonlocal told
+        if isinstance(event, NetworkUsed) and event.security_profile != told:
+            told = event.security_profile
+            lines.say(now.wall, f"security profile {told}: {PROFILE_WORDS[told]}")
+
+    lab.on_turn(turned)
 
 
 # --- screen -------------------------------------------------------------------------------------------------------------

@@ -829,7 +829,7 @@ HOME_ASSISTANT: dict[str, list[tuple[str, dict[str, Any], str | None]]] = {
     ],
     "2.0.1": [
         ("GetBaseReport", {"requestId": 1, "reportBase": "FullInventory"}, None),
-        ("UpdateFirmware", UPDATE_201, "NotSupported"),
+        ("UpdateFirmware", UPDATE_201, None),
         ("GetCompositeSchedule", {"duration": 60, "evseId": 0}, "NotSupported"),
         ("SetVariables", SET_201, None),
         ("ChangeAvailability", {"operationalStatus": "Operative"}, None),

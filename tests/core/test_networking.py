@@ -167,6 +167,7 @@ def test_b09_a_profile_is_kept_over_a_restart() -> None:
         (2, NetworkProfile("ws://csms", 1, version="1.5"), "InvalidNetworkConf"),
         (2, NetworkProfile("ws://csms", 1, transport="SOAP"), "InvalidNetworkConf"),
         (2, NetworkProfile("ws://csms", 1, message_timeout_s=-1), "InvalidNetworkConf"),
+        (2, NetworkProfile("ws://csms", 1, message_timeout_s=3601), "InvalidNetworkConf"),
         (2, NetworkProfile("ws://csms", 1, extra={"vpn": {"password": "hidden"}}), "InvalidNetworkConf"),
         (2, NetworkProfile("ws://csms", 0), "NoSecurityDowngrade"),  # B09.FR.04
     ],
@@ -277,6 +278,42 @@ def test_a_slot_written_while_in_use_proves_nothing_yet() -> None:
     assert bench.security_profile == 1
 
 
+def test_what_worked_stays_a_way_back_when_its_slot_is_overwritten() -> None:
+    """Else a slip of the CSMS in the only slot would lock the station out at its next start."""
+    wrong, also_wrong = NetworkProfile("ws://typo", 1), NetworkProfile("ws://other-typo", 1)
+    bench = Bench()
+    bench.used(1)
+    bench.fill(1, wrong)
+    bench.fill(1, also_wrong)
+    assert bench.network.fallback == PLAIN  # what has worked, not what was written in between
+    again = bench.restart()
+    assert (again.network.slots, again.network.fallback) == ({1: also_wrong}, PLAIN)
+    again.tell(NetworkUsed(1, 1, "", PLAIN))
+    assert again.network.fallback == PLAIN  # the slot has still to prove itself
+    again.tell(NetworkUsed(1, 1, "", also_wrong))
+    assert again.network.fallback is None
+    assert again.restart().network.fallback is None
+
+
+def test_the_way_back_ends_with_another_slot_or_the_old_words_or_a_new_file() -> None:
+    bench = Bench()
+    bench.used(1)
+    bench.fill(1, NetworkProfile("ws://typo", 1))
+    bench.fill(1, PLAIN)
+    assert bench.network.fallback is None
+    bench.fill(1, NetworkProfile("ws://typo", 1))
+    assert bench.restart(NetworkSetup({1: SECURE}, password=True)).network.fallback is None
+    bench.fill(2, NetworkProfile("ws://other", 1))
+    bench.tell(NetworkUsed(2, 1, "", bench.network.slots[2]))
+    assert bench.network.fallback is None
+
+
+def test_b10_fail_over_cannot_be_put_off_for_ever() -> None:
+    bench = Bench()
+    assert bench.set("OCPPCommCtrlr", "NetworkProfileConnectionAttempts", "100") == ("Accepted", None)
+    assert bench.set("OCPPCommCtrlr", "NetworkProfileConnectionAttempts", "101") == ("Rejected", "ValueTooHigh")
+
+
 def test_b10_the_slot_that_worked_stays_a_way_back() -> None:
     bench = Bench()
     bench.used(1)
@@ -340,6 +377,23 @@ def test_16_the_last_slot_makes_room() -> None:
     bench.used(4)
     assert bench.higher(1) == "Accepted"
     assert bench.network.slots[3].url == "ws://csms4"
+
+
+def test_16_the_profile_that_made_room_comes_back() -> None:
+    """Also when the power fails in between."""
+    plain = {slot: NetworkProfile(f"ws://csms{slot}", 1) for slot in (1, 2, 3, 4)}
+    setup = NetworkSetup(plain, ca_file=True, password=True)
+    bench = Bench(setup, overrides={"OCPPCommCtrlr.NetworkConfigurationPriority": "1,4"})
+    bench.used(1)
+    assert bench.higher(2) == "Accepted"
+    assert bench.network.slots[4].security_profile == 2
+    again = bench.restart(setup)
+    again.used(1)
+    assert (again.network.slots, again.priority) == (plain, "1,4")
+    assert again.restart(setup).network.slots == plain
+    assert again.higher(2) == "Accepted"
+    again.used(4)
+    assert (set(again.network.slots), again.security_profile) == ({4}, 2)
 
 
 # --- passwords (A01) --------------------------------------------------------------------------------------------------

@@ -76,6 +76,8 @@ const ANSWERS = {
         NotifyEvent: () => ({}),
         NotifyReport: () => ({}),
         SecurityEventNotification: () => ({}),
+        FirmwareStatusNotification: () => ({}),
+        LogStatusNotification: () => ({}),
         SignCertificate: () => ({ status: 'Accepted' }),
         DataTransfer: () => ({ status: 'Accepted' }),
     },

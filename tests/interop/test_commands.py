@@ -90,10 +90,10 @@ ORDERS_201 = [
     Order("TriggerMessage", {"requestedMessage": "StatusNotification"}, {"status": "Accepted"}),
     Order("TriggerMessage", {"requestedMessage": "MeterValues", "evse": {"id": 1}}, {"status": "Accepted"}),
     Order("TriggerMessage", {"requestedMessage": "MeterValues", "evse": {"id": 9}}, {"status": "Rejected"}),
-    Order("TriggerMessage", {"requestedMessage": "FirmwareStatusNotification"}, {"status": "NotImplemented"}),
+    Order("TriggerMessage", {"requestedMessage": "FirmwareStatusNotification"}, {"status": "Accepted"}),
     Order("DataTransfer", {"vendorId": "com.example", "data": {"x": 1}}, {"status": "UnknownVendorId"}),
     Order("GetLocalListVersion", {}, {}, "NotSupported"),
-    Order("GetInstalledCertificateIds", {}, {}, "NotSupported"),
+    Order("GetInstalledCertificateIds", {}, {"status": "NotFound"}),
     Order("GetCompositeSchedule", {"evseId": 0, "duration": 60}, {}, "NotSupported"),
 ]
 

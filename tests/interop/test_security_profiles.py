@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from station.security.certificates import hash_data
 from station.security.testpki import Issued, TestPki
 from tests.interop.bench import Bench
 from tests.interop.conftest import MakeBench
@@ -339,16 +340,19 @@ class Upgrade:
         answer = await self.csms.call("InstallCertificate", {"certificateType": name, "certificate": root.pem})
         assert answer.status == "Accepted", answer
 
-    async def sign(self, begins_ago_s: float) -> None:
+    async def sign(self, begins_ago_s: float, issuer: str | None = None) -> None:
         """SignCertificate, triggered, and its answer: a certificate valid since then."""
         if self.version == "1.6":
             trigger = ("ExtendedTriggerMessage", "SignChargePointCertificate")
         else:
             trigger = ("TriggerMessage", "SignChargingStationCertificate")
+        before = len(self.csms.heard("SignCertificate"))
         answer = await self.csms.call(trigger[0], {"requestedMessage": trigger[1]})
         assert answer.status == "Accepted", answer
-        asked = await self.bench.until(lambda: self.csms.heard("SignCertificate"), "SignCertificate")
-        chain = self.pki.sign_station_csr(asked[0].payload["csr"], not_before=self.pki.wall - begins_ago_s)
+        asked = await self.bench.until(lambda: self.csms.heard("SignCertificate")[before:], "SignCertificate")
+        chain = self.pki.sign_station_csr(
+            asked[0].payload["csr"], not_before=self.pki.wall - begins_ago_s, issuer=issuer
+        )
         answer = await self.csms.call("CertificateSigned", {"certificateChain": chain})
         assert answer.status == "Accepted", answer
 
@@ -430,3 +434,68 @@ async def test_an_upgrade_that_fails(make: Make, csms: ForeignCsms, pki: TestPki
         assert network.order == (1,)
     else:
         assert (network.active, network.order) == (1, (2, 1))
+
+
+async def test_a_new_certificate_that_the_csms_does_not_take(
+    make: Make, csms: ForeignCsms, pki: TestPki, version: str
+) -> None:
+    """A02.FR.28, FR.10, FR.29: back to the one before, which still holds; the CSMS hears that the new one is gone."""
+    old = pki.station(SERIAL)
+    bench = await make(
+        url=await csms.secure(**mutual(pki)),
+        ca_file=pki.csms_root.pem_file,
+        cert_file=old.cert_file,
+        key_file=old.key_file,
+    )
+    await bench.start()
+    serial = csms.opened[-1]["serial"]
+    upgrade = Upgrade(bench, csms, pki, version)
+    # The station trusts whoever signs it; the server there does not.
+    await upgrade.install_root(pki.get("csms/other-root"))
+    connections = len(csms.opened)
+    await upgrade.sign(3600, issuer="csms/other-root")
+    await bench.until(lambda: len(csms.opened) > connections, "the way back")
+    assert csms.opened[-1]["serial"] == serial
+    kind = "DiscardedRenewedClientCertificate"
+    await bench.until(lambda: noted(csms, kind), f"the security event {kind}")
+    assert SERIAL in noted(csms, kind)[0]["techInfo"]
+    await bench.delivered()
+    await bench.stop()
+    await bench.start()  # at once with the old one
+    assert csms.opened[-1]["serial"] == serial
+    assert len(noted(csms, kind)) == 1
+    assert profile(bench) == 3
+    # One that the CSMS does take replaces it.
+    await upgrade.install_root(pki.csms_root)
+    await upgrade.sign(1800)
+    await bench.until(lambda: csms.opened[-1]["serial"] != serial, "the connection with the next one")
+    assert len(noted(csms, kind)) == 1
+
+
+async def test_the_root_in_use_is_not_deleted_in_1_6(make: Make, csms: ForeignCsms, pki: TestPki, version: str) -> None:
+    """1.6 whitepaper, M04.FR.06; 2.0.1 has no such rule, only our own certificate is safe there."""
+    url = await csms.secure(**tls(pki.server))
+    await csms.policy(password=PASSWORD)
+    bench = await make(url=url, password=PASSWORD, ca_file=pki.csms_root.pem_file)
+    await bench.start()
+    upgrade = Upgrade(bench, csms, pki, version)
+    other = pki.get("csms/other-root")
+    for root in (pki.csms_root, other, pki.get("csms/next-root")):
+        await upgrade.install_root(root)
+    connections = len(csms.opened)
+    await csms.lose()
+    await bench.until(lambda: len(csms.opened) > connections and bench.app.client.online, "a connection by the store")
+
+    async def delete(root: Issued) -> str:
+        found = hash_data(root.certificate, root.certificate)
+        names = {
+            "hashAlgorithm": found.algorithm,
+            "issuerNameHash": found.issuer_name_hash,
+            "issuerKeyHash": found.issuer_key_hash,
+            "serialNumber": found.serial_number,
+        }
+        return str((await csms.call("DeleteCertificate", {"certificateHashData": names})).status)
+
+    assert await delete(pki.csms_root) == ("Failed" if version == "1.6" else "Accepted")
+    assert await delete(other) == "Accepted"
+    assert await delete(other) == "NotFound"

@@ -26,6 +26,7 @@ from station.core.events import (
     Event,
     LinkDown,
     LinkUp,
+    SecurityNoted,
     SetVariables,
     TokenReported,
     Unanswered,
@@ -315,6 +316,33 @@ def tx_fact(seq: int, phase: TxPhase = TxPhase.UPDATED, tx_id: str = "T1", **mor
 def status(evse: int, phase: ConnectorPhase) -> ConnectorNotice:
     occupied = ConnectorState.AVAILABLE if phase is ConnectorPhase.AVAILABLE else ConnectorState.OCCUPIED
     return ConnectorNotice(evse, 1 if evse else 0, occupied, phase, Clock(lambda: 0.0, lambda: 0.0).now())
+
+
+# --- what is no OCPP ------------------------------------------------------------------------------------------------
+
+
+@versions
+def test_invalid_messages_are_a_security_event_once_per_connection(subprotocol: str) -> None:
+    """A04.FR.04, without the content, and however many there are: a flood must not wash the security log out."""
+
+    async def scene(world: World) -> None:
+        csms, gateway = world.csms, world.gateway
+        await csms.heard("BootNotification", 1)
+        await asyncio.sleep(1)
+        for text in ('[2,"1","NoSuchAction",{}]', '[2,"2","Reset",{"type":"s3cret"}]', "s3cret", '[2,"3","Reset",[]]'):
+            await csms.connections[-1].send(text)
+        await asyncio.sleep(1)
+        (noted,) = gateway.of(SecurityNoted)
+        assert noted.kind == "InvalidMessages"
+        assert "Reset" in noted.info
+        assert "s3cret" not in noted.info
+        await world.drop()
+        await asyncio.sleep(60)
+        await csms.connections[-1].send("nonsense")
+        await asyncio.sleep(1)
+        assert len(gateway.of(SecurityNoted)) == 2
+
+    play(scene, subprotocol)
 
 
 # --- registration ---------------------------------------------------------------------------------------------------

@@ -38,8 +38,14 @@ class Tls:
     def distrusted(self) -> None:
         self.told.append("distrusted")
 
+    def refused(self) -> None:
+        self.told.append("refused")
+
     def worked(self) -> None:
         self.told.append("worked")
+
+    def vouched(self, chain: tuple[bytes, ...]) -> None:
+        self.told.append(f"{len(chain)} vouch")
 
 
 class World:
@@ -104,7 +110,7 @@ def test_the_same_cause_is_told_once_until_a_connection_stands() -> None:
     assert len(told) == 2  # of each CSMS
     world.connecting.settings()
     assert world.connecting.failed(Trouble("no route")) == []
-    assert world.connecting.accepted() == [NetworkUsed(1, 2)]
+    assert world.connecting.accepted() == [NetworkUsed(1, 2, "", world.view.slots[1])]
     world.connecting.settings()
     assert len(world.connecting.failed(DISTRUST)) == 1
     assert set(tls.told) == {"distrusted", "worked"}
@@ -117,10 +123,10 @@ def test_another_password_after_a_refusal() -> None:
     assert world.connecting.settings().password == CHOSEN
     assert world.connecting.failed(UNAUTHORIZED) == [SecurityNoted("FailedToAuthenticateAtCsms", UNAUTHORIZED.words)]
     assert world.connecting.settings().password == FILED
-    assert world.connecting.accepted() == [NetworkUsed(1, 1, "old")]
+    assert world.connecting.accepted() == [NetworkUsed(1, 1, "old", world.view.slots[1])]
     assert world.connecting.accepted() == []
     world.connecting.changed()
-    assert world.connecting.accepted() == [NetworkUsed(1, 1, "old")]
+    assert world.connecting.accepted() == [NetworkUsed(1, 1, "old", world.view.slots[1])]
 
 
 def test_a_colon_in_the_identity_and_a_password_from_the_csms() -> None:
@@ -145,3 +151,52 @@ def test_another_csms_is_registered_with_anew() -> None:
         connecting.closed(was_accepted=False)
     assert connecting.settings().url == "ws://b"
     assert connecting.opened()
+
+
+HUNG_UP = Trouble("the CSMS ended the connection instead of answering", doubts_us=True)
+
+
+def test_the_certificate_is_doubted_when_every_profile_failed_and_a_csms_was_there() -> None:
+    """A02.FR.28: after all entries; an outage is no reason to give the newer certificate up."""
+    world = World(NetworkProfile("wss://a", 3), NetworkProfile("wss://b", 3))
+    tls = world.connecting.tls = Tls()
+
+    def fails(trouble: Trouble, times: int) -> list[str]:
+        for _ in range(times):
+            world.connecting.settings()
+            world.connecting.failed(trouble)
+        told, tls.told = tls.told, []
+        return told
+
+    assert fails(Trouble("no route"), 12) == []
+    assert fails(HUNG_UP, 1) == []
+    assert fails(Trouble("no route"), 4) == []
+    assert fails(Trouble("no route"), 1) == ["refused"]
+    assert fails(Trouble("no route"), 6) == []
+    assert fails(HUNG_UP, 5) == []
+    world.connecting.settings()
+    world.connecting.accepted()
+    assert fails(HUNG_UP, 5) == ["worked"]
+    assert fails(HUNG_UP, 1) == ["refused"]
+
+
+def test_a_csms_that_opens_and_says_nothing_doubts_the_certificate_too() -> None:
+    world = World(NetworkProfile("wss://a", 3))
+    tls = world.connecting.tls = Tls()
+    for heard in (True, False):
+        for _ in range(3):
+            world.connecting.settings()
+            world.connecting.opened()
+            if heard:
+                world.connecting.heard()
+            world.connecting.closed(was_accepted=False)
+        assert tls.told == ([] if heard else ["refused"])
+
+
+def test_a_password_is_not_a_certificate() -> None:
+    world = World(NetworkProfile("wss://a", 2))
+    tls = world.connecting.tls = Tls()
+    for _ in range(6):
+        world.connecting.settings()
+        world.connecting.failed(UNAUTHORIZED)
+    assert tls.told == []

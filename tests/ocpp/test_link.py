@@ -375,7 +375,8 @@ def waits(back_off: BackOff, count: int, seed: int = 7) -> list[float]:
 def test_back_off_doubles_and_then_stays() -> None:
     assert waits(BackOff(10, 0, 3), 7) == [10, 20, 40, 80, 80, 80, 80]
     assert waits(BackOff(5, 0, 0), 3) == [5, 5, 5]
-    assert waits(BackOff(1, 0, 10**9), 40)[-1] == 2.0**30
+    assert waits(BackOff(1, 0, 10**9), 40)[-1] == 86_400
+    assert waits(BackOff(2**31 - 1, 2**31 - 1, 30), 2) == [86_400, 86_400]  # no CSMS can send a station away for good
     assert min(waits(BackOff(0, 0, 5), 3)) > 0  # never a busy loop
 
 

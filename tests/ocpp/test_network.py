@@ -47,6 +47,18 @@ def test_every_slot_has_its_attempts_without_end() -> None:
     assert World(3, attempts=0).tries(3) == [3, 3, 3]
 
 
+def test_what_worked_in_an_overwritten_slot_comes_last() -> None:
+    world = World(2, 1, attempts=1)
+    before = NetworkProfile("ws://before", 1)
+    world.view = NetworkView(slots=world.view.slots, order=(2, 1), active=2, fallback=before)
+    world.choice.begin()
+    targets = []
+    for _ in range(4):
+        targets.append(world.choice.target())
+        world.choice.failed()
+    assert targets == [Target(2, PROFILES[2]), Target(1, PROFILES[1]), Target(2, before), Target(2, PROFILES[2])]
+
+
 def test_a_lost_connection_is_made_again_where_it_was() -> None:
     """B10.FR.03: with all its attempts, and then the others."""
     world = World(2, 1)

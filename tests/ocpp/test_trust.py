@@ -15,7 +15,7 @@ from station.clock import Now
 from station.errors import SecurityError
 from station.ocpp.trouble import trouble_of
 from station.ocpp.trust import StoredTls
-from station.security.api import CertificateUse
+from station.security.api import CertificateUse, LeafKind
 from station.security.certstore import CertStore
 from station.security.filekeys import FileKeys
 from station.security.testpki import Issued, TestPki
@@ -36,12 +36,17 @@ class Manager:
         self.store = CertStore(folder, FileKeys(folder / "keys"))
         self.folder = folder
         self.in_use = True
+        self.csms_chain: tuple[bytes, ...] = ()
+        self.discarded: list[str] = []
 
     def from_thread(self, work: Callable[[CertStore, float | None], Any], wall: float | None) -> Any:
         return work(self.store, wall)
 
     def root_worked(self) -> None:
         self.store.confirm_root()
+
+    def certificate_worked(self, label: str | None, *, newer_failed: bool) -> None:
+        self.discarded += self.store.settle(label, time.time(), newer_failed=newer_failed)
 
     def install(self, root: Issued, *, checked: bool = False) -> None:
         outcome = self.store.install(CertificateUse.CSMS_ROOT, root.pem, time.time(), additional_root_check=checked)
@@ -167,3 +172,40 @@ async def test_the_root_that_was_replaced_is_a_way_back(manager: Manager, pki: T
         assert not manager.store.has_fallback()
         tls.distrusted()
         assert "certificate of the CSMS" in await meet(tls, old)
+
+
+async def test_the_certificate_that_was_replaced_is_a_way_back(manager: Manager, pki: TestPki) -> None:
+    """A02.FR.28, FR.10: the operator's file or the one before in the store; what the CSMS takes stays, the other goes."""
+    manager.install(pki.csms_root)
+    filed = pki.station("filed")
+    tls = source(manager, cert_file=filed.cert_file, key_file=filed.key_file)
+    manager.own(pki.get("bad/station-wrong-ca", station="renewed"))
+    async with server(pki.server, client_ca_file=pki.csms_root.pem_file) as (port, seen):
+        assert await meet(tls, port, certificate=True) != ""
+        tls.refused()
+        assert await meet(tls, port, certificate=True) == ""
+        tls.refused()  # lost again: they take turns
+        assert await meet(tls, port, certificate=True) != ""
+        tls.refused()
+        assert await meet(tls, port, certificate=True) == ""
+        tls.worked()
+        assert len(manager.discarded) == 1
+        assert manager.store.leaves(LeafKind.STATION) == ()
+        assert await meet(tls, port, certificate=True) == ""
+        assert seen == ["filed"] * 3
+        tls.worked()
+        assert len(manager.discarded) == 1
+
+
+async def test_without_an_older_certificate_there_is_no_way_back(manager: Manager, pki: TestPki) -> None:
+    manager.install(pki.csms_root)
+    late = pki.get("bad/station-expired", station="late")
+    tls = source(manager, cert_file=late.cert_file, key_file=late.key_file)
+    manager.own(pki.station("own"))
+    async with server(pki.server, client_ca_file=pki.csms_root.pem_file) as (port, seen):
+        tls.refused()
+        assert await meet(tls, port, certificate=True) == ""
+        tls.worked()
+    assert seen == ["own"]
+    assert manager.discarded == []
+    assert len(manager.store.leaves(LeafKind.STATION)) == 1

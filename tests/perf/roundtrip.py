@@ -26,9 +26,9 @@ from websockets.typing import Subprotocol
 from station.clock import Now
 from station.ocpp.link import Link
 from station.ocpp.link_settings import LinkSettings
-from station.ocpp.trouble import Trouble
 from station.ocpp.rpc import Rpc
 from station.ocpp.rpc_events import IncomingCall, Result
+from station.ocpp.trouble import Trouble
 from tests.perf.payloads import ANSWERS, FROM_CSMS, REQUESTS, WORDS
 from tests.perf.rows import Row
 from tests.perf.timing import Effort, in_turns_async

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from station.clock import Clock, Now
 from station.core.components import standard_definitions
@@ -246,6 +247,44 @@ def test_over_tls_the_last_root_stays(play):  # M04.FR.03
     play(case)
 
 
+def test_the_root_that_the_connection_rests_on_stays_where_the_version_says_so(play):  # 1.6 M04.FR.06
+    async def case(bench: Bench) -> None:
+        await bench.install()
+        await bench.install(name="csms/other-root")
+        bench.manager.csms_chain = tuple(
+            one.certificate.public_bytes(Encoding.DER) for one in (bench.pki.server, bench.pki.csms_root)
+        )
+        used, other = (
+            certificates.hash_data(one, one)
+            for one in (bench.pki.csms_root.certificate, bench.pki.get("csms/other-root").certificate)
+        )
+        keeping = partial(bench.manager.delete, keep_in_use=True)
+        refused = await bench.got(keeping, used)
+        assert (refused.status, refused.info) == (
+            "Failed",
+            "it is the CSMS root certificate that the connection rests on",
+        )
+        assert (await bench.got(keeping, other)).status == "Accepted"
+        bench.manager.csms_chain = ()  # over ws:// nothing rests on it
+        assert (await bench.got(keeping, used)).status == "Accepted"
+
+    play(case)
+
+
+def test_a_root_that_another_in_the_chain_stands_in_for_may_go(play):  # after a change of roots (M05.FR.12)
+    async def case(bench: Bench) -> None:
+        old, new = bench.pki.csms_root, bench.pki.get("csms/next-root")
+        await bench.install()
+        await bench.install(name="csms/next-root")
+        bench.manager.csms_chain = tuple(one.certificate.public_bytes(Encoding.DER) for one in (new, old))
+        keeping = partial(bench.manager.delete, keep_in_use=True)
+        assert (await bench.got(keeping, certificates.hash_data(old.certificate, old.certificate))).status == "Accepted"
+        left = certificates.hash_data(new.certificate, old.certificate)
+        assert (await bench.got(keeping, left)).status == "Failed"
+
+    play(case)
+
+
 def test_a_new_root_must_be_signed_by_the_old_one_if_the_operator_says_so(play):  # M05.FR.09 to FR.13
     async def case(bench: Bench) -> None:
         check = VariableKey("SecurityCtrlr", "AdditionalRootCertificateCheck")
@@ -295,6 +334,15 @@ def test_what_an_earlier_run_has_installed_is_told_at_the_start(play):
         await bench.install()
         await bench.restart()
         assert bench.core.credentials == [Credentials(csms_roots=1, entries=1)]
+
+    play(case)
+
+
+def test_what_is_there_already_is_no_reconfiguration(play):  # M05.FR.17, A02
+    async def case(bench: Bench) -> None:
+        for _ in range(2):
+            assert (await bench.install()).status == "Accepted"
+        assert bench.core.noted("ReconfigurationOfSecurityParameters") == ["CSMSRootCertificate installed"]
 
     play(case)
 
@@ -627,3 +675,47 @@ def test_nothing_is_imported_until_it_is_needed() -> None:
         "assert not loaded, loaded\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
+
+
+def test_the_csms_took_the_new_certificate_so_the_old_one_goes(play):  # A02.FR.10
+    async def case(bench: Bench) -> None:
+        await bench.own(not_before=bench.clock.now().wall - 2 * DAY)
+        bench.manager.sign(LeafKind.STATION)
+        await bench.rest()
+        await bench.signed(not_before=bench.clock.now().wall - DAY)
+        new, _old = await bench.manager.ask(lambda store, _wall: store.leaves(LeafKind.STATION))
+        bench.changes.clear()
+        bench.manager.certificate_worked(new.label, newer_failed=False)
+        await bench.rest()
+        left = await bench.manager.ask(lambda store, _wall: store.leaves(LeafKind.STATION))
+        assert [leaf.label for leaf in left] == [new.label]
+        assert bench.core.noted("DiscardedRenewedClientCertificate") == []
+        assert bench.changes == []
+
+    play(case)
+
+
+def test_the_way_back_worked_so_the_new_certificate_goes_and_the_csms_hears_of_it(play):  # A02.FR.10, FR.29
+    async def case(bench: Bench) -> None:
+        # It ends soon, and would be renewed again and again by a CSMS that cannot.
+        await bench.own(not_before=bench.clock.now().wall - 2 * DAY, days=10)
+        bench.manager.sign(LeafKind.STATION)
+        await bench.rest()
+        await bench.signed(not_before=bench.clock.now().wall - DAY)
+        _new, old = await bench.manager.ask(lambda store, _wall: store.leaves(LeafKind.STATION))
+        bench.csms.requests.clear()
+        bench.changes.clear()
+        bench.manager.certificate_worked(old.label, newer_failed=True)
+        await bench.rest()
+        left = await bench.manager.ask(lambda store, _wall: store.leaves(LeafKind.STATION))
+        assert [leaf.label for leaf in left] == [old.label]
+        (told,) = bench.core.noted("DiscardedRenewedClientCertificate")
+        assert "SN-1" in str(told)
+        assert bench.changes == []  # it is connected with it already
+        await bench.rest(9 * DAY)
+        assert bench.csms.requests == []
+        assert bench.manager.sign(LeafKind.STATION).status == "Accepted"
+        await bench.rest()
+        assert len(bench.csms.requests) == 1
+
+    play(case)

@@ -245,6 +245,6 @@ def test_every_mistake_at_once() -> None:
         error = await rig.refused("swipe", evse=3)
         assert error.problems[0].field == "evse"
         error = await rig.refused("plug", car={"curve": [[50, 1], [40, 1]]})
-        assert error.problems[0].field == "car"
+        assert error.problems[0].field == "car.curve"
 
     play(work)

@@ -26,7 +26,7 @@ class Silent:
         self.told: list[FrameRow] = []
         self.frame: Any = None
 
-    def time(self) -> float:
+    def link_time(self) -> float:
         return self.now
 
     def hear_frames(self, listener: Any) -> None:
@@ -65,7 +65,7 @@ def test_answers_know_their_calls() -> None:
     status, answer, twice, change, refusal = host.told
     assert (status.type, status.evse, status.direction, status.answers) == ("CALL", 2, "sent", None)
     assert (answer.type, answer.evse, answer.latency_ms, answer.answers) == ("CALLRESULT", 2, 250.0, 1)
-    assert (twice.answers, twice.latency_ms) == (None, None)
+    assert (twice.answers, twice.latency_ms, twice.verdict) == (None, None, "ignored: twice")
     assert (change.direction, change.evse) == ("received", None)
     assert (refusal.type, refusal.action, refusal.answers, refusal.verdict) == (
         "CALLERROR",
@@ -73,6 +73,14 @@ def test_answers_know_their_calls() -> None:
         4,
         "ok",
     )
+
+
+def test_what_answers_a_call_by_hand_is_no_answer_to_nothing() -> None:
+    """The station itself does not wait for it, and says so."""
+    host, _ = recorder()
+    host.frame(1.0, "out", '[2,"a","Heartbeat",{}]', "Heartbeat", "sent by hand")
+    host.frame(2.0, "in", '[3,"a",{"currentTime":"2026-01-01T00:00:00Z"}]', None, "ignored: unknown")
+    assert host.told[1].verdict == "ok"
 
 
 def test_open_calls_are_bounded() -> None:

@@ -363,10 +363,12 @@ async def test_variables(rig: Rig) -> None:
     await rig.do("set", variables={"SecurityCtrlr.BasicAuthPassword": "0123456789abcdef"})
     secret = (await rig.do("get", variables=["SecurityCtrlr.BasicAuthPassword"]))["variables"][0]
     assert secret["value"] == "***"
-    read_only = next(
-        r for r in everything if r["mutability"] == "ReadOnly" and not r["constant"] and r["type"] == "string"
+    assert (
+        next(r for r in everything if r["variable"] == "OCPPCommCtrlr.MessageTimeout[Default]")["mutability"]
+        == "ReadOnly"
     )
-    await rig.do("set", variables={read_only["variable"]: "by hand"})
+    await rig.do("set", variables={"OCPPCommCtrlr.MessageTimeout[Default]": 45})
+    assert (await rig.do("get", variables=["OCPPCommCtrlr.MessageTimeout[Default]"]))["variables"][0]["value"] == "45"
     assert "there is no component" in str(await rig.refused("variables", component="X"))
     assert "no such variable" in str(await rig.refused("get", variables=["TxCtrlr.Nonsense", "x"]))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from station.core.types import Credentials
-from station.runtime.certificates import open_files
+from station.runtime.certificate_settings import open_files
 from station.runtime.standing import Standing, standing_of
 from station.security.api import CertificateUse, LeafKind
 from station.security.certstore import CertStore

@@ -24,6 +24,11 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="pilotwire-pki-")
 
 
+def close() -> None:
+    """For a program that ends by itself: nothing is left to be cleaned up."""
+    _folder().cleanup()
+
+
 @cache
 def pki() -> TestPki:
     """Made once per test process: its certificates are made as tests ask for them."""

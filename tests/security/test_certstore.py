@@ -401,6 +401,15 @@ def test_replaced_certificates_stay_for_a_month(store: CertStore) -> None:
     assert store.leaves(LeafKind.STATION) == (new,), "the last one stays, however old"
 
 
+def test_a_csms_that_renews_every_day_does_not_fill_the_store(store: CertStore) -> None:
+    install(store, "csms/root")
+    for days in range(9, 0, -1):
+        renew(store, not_before=NOW - days * DAY)
+    assert len(store.leaves(LeafKind.STATION)) == 4
+    assert store.leaf(LeafKind.STATION, NOW) == store.leaves(LeafKind.STATION)[0]
+    assert len(list((store.keys.folder).glob("station-*.key"))) == 4  # type: ignore[attr-defined]  # keys in files
+
+
 def test_v2g_leaves_of_several_roots(store: CertStore) -> None:
     """A02.FR.15"""
     install(store, "iso2/v2g-root", V2G)

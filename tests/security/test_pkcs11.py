@@ -23,35 +23,16 @@ from station.security.pkcs11 import Pkcs11Keys, Pkcs11Settings
 from station.security.testpki import read_csr
 from station.security.token_keys import EcTokenKey, RsaTokenKey
 from tests.security.bench import NOW, pki
-from tests.tools.needs import find_tool, missing
-
-MODULES = (
-    "/usr/lib/softhsm/libsofthsm2.so",
-    "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
-    "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so",
-)
-PIN = "471182-secret"
+from tests.security.softhsm import PIN, make_token
 
 
 @pytest.fixture(scope="session")
 def module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The driver, with a folder for its tokens: it reads its configuration once per process."""
-    util = find_tool("softhsm2-util")
-    found = next((path for path in MODULES if Path(path).is_file()), None)
-    if found is None:
-        missing("SoftHSM's library", "apt-get install softhsm2")
-    pytest.importorskip("pkcs11")
-    folder = tmp_path_factory.mktemp("softhsm")
-    (folder / "tokens").mkdir()
-    configuration = folder / "softhsm2.conf"
-    configuration.write_text(
-        f"directories.tokendir = {folder / 'tokens'}\nobjectstore.backend = file\nlog.level = ERROR\n"
-    )
+    token = make_token(tmp_path_factory.mktemp("softhsm"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SOFTHSM2_CONF", str(configuration))
-        arguments = [util, "--init-token", "--free", "--label", "station", "--so-pin", "12345678", "--pin", PIN]
-        subprocess.run(arguments, check=True, capture_output=True)
-        yield found
+        patch.setenv("SOFTHSM2_CONF", str(token.configuration))
+        yield token.module
 
 
 @pytest.fixture
@@ -255,16 +236,18 @@ def test_mistakes_are_told(settings: Pkcs11Settings, tmp_path: Path) -> None:
 
 
 def test_a_store_with_its_keys_in_a_token(tmp_path: Path, keys: Pkcs11Keys) -> None:
-    """The whole way of a certificate; and what TLS says to a key that it cannot have."""
+    """The whole way of a certificate; TLS gets the key where it is."""
     store = CertStore(tmp_path / "certs", keys)
     assert store.install(CertificateUse.CSMS_ROOT, pki().csms_root.pem, NOW) == Outcome("Accepted")
     answer = pki().sign_station_csr(store.request(LeafKind.STATION, Subject("SN-1", "Org")))
     assert store.signed(LeafKind.STATION, answer, NOW) == Outcome("Accepted")
     assert store.credentials(NOW).station_certificate
     assert CertStore(tmp_path / "certs", keys).leaf(LeafKind.STATION, NOW) == store.leaf(LeafKind.STATION, NOW)
-    with pytest.raises(SecurityError, match="cannot leave its token"):
-        store.tls_settings(NOW, client=True)
-    assert store.tls_settings(NOW, client=False).ca_file
+    files = store.tls_settings(NOW, client=True)
+    assert (files.cert_file is not None, files.key_file) == (True, None)
+    assert files.token_key is not None, "see tests/security/test_token_tls.py"
+    assert "token" not in repr(files)
+    assert store.tls_settings(NOW, client=False).token_key is None
 
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch, settings: Pkcs11Settings) -> None:

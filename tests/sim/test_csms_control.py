@@ -143,7 +143,7 @@ async def test_an_invalid_call_is_not_sent_unless_wanted(version: str) -> None:
             await control.do("call", {"station": "CS1", "action": "ClearCache", "payload": {"extra": 1}})
         assert refused.value.code == "invalid"
         assert [problem.field for problem in refused.value.problems] == ["payload.extra"]
-        with pytest.raises(ControlError, match="action: .* did you mean ClearCache"):
+        with pytest.raises(ControlError, match=r"action: .* did you mean ClearCache"):
             await control.do("call", {"station": "CS1", "action": "ClearCashe"})
         assert (await control.do("frames", {}))["next"] == before
         station.answers["ClearCache"] = {"status": "Accepted"}

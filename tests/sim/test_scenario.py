@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from station.config_fields import WrongValueError, kind_of
 from station.errors import ScenarioError
+from station.runtime.control_kinds import CarTable
 from station.sim import scenario_csms, scenario_doc, scenario_expect, steps
 from station.sim.scenario import DEEDS, Scenario, load, parse, shipped_files
-from station.runtime.control_kinds import CarTable
 from station.sim.scenario_kinds import Conditions, Duration, Scalars, Table, Tokens, Words, render_duration
 
 HEAD = 'title = "t"\nteaches = "x"\n'

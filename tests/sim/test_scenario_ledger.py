@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from station.runtime.control_people import Plug, Swipe
 from station.sim.csms_journal import SeenTransaction
 from station.sim.lab import Lab, LabSettings
 from station.sim.loop import run
 from station.sim.scenario_ledger import Ledger, duplicates, energy_problems, undelivered
 from station.sim.scenario_stage import Stage, evse_of
-from station.runtime.control_people import Plug, Swipe
 
 
 @pytest.mark.parametrize("version", ["1.6", "2.0.1"])

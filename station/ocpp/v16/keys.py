@@ -104,6 +104,8 @@ def wire_value(setting: Setting, text: str, settings: DialectSettings) -> str | 
     definition = setting.definition
     if definition is None:
         return None
+    if definition.secret:
+        return text  # spaces may belong to a password
     text = text.strip()
     if definition.data_type == "boolean":
         return text.lower() if text.lower() in _BOOLEANS else None

@@ -52,11 +52,13 @@ def _install(call: Call, services: Services, _settings: DialectSettings) -> None
 
 
 def _delete(call: Call, services: Services, _settings: DialectSettings) -> None:
-    """M04."""
+    """M04. A root that vouches for the CSMS now is kept (M04.FR.06)."""
     data = call.payload["certificateHashData"]
     which = HashData(data["hashAlgorithm"], data["issuerNameHash"], data["issuerKeyHash"], data["serialNumber"])
     services.certificates.delete(
-        which, lambda outcome: _answer(call, outcome, ("Accepted", "Failed", "NotFound"), "Failed")
+        which,
+        lambda outcome: _answer(call, outcome, ("Accepted", "Failed", "NotFound"), "Failed"),
+        keep_in_use=True,
     )
 
 

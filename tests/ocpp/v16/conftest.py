@@ -62,7 +62,7 @@ class FakeCall:
 class FakeFirmware:
     """`FirmwarePort` that finds what it is told to."""
 
-    outcome: Outcome = Outcome("Accepted")
+    outcome: Outcome = field(default_factory=lambda: Outcome("Accepted"))
     checked: list[str] = field(default_factory=list)
 
     def check(self, pem: str, done: Callable[[Outcome], None]) -> None:

@@ -31,7 +31,8 @@ class Port:
         self.asked.append((use, pem))
         done(self.outcome)
 
-    def delete(self, which, done):
+    def delete(self, which, done, *, keep_in_use=False):
+        assert keep_in_use  # M04.FR.06
         self.asked.append(which)
         done(self.outcome)
 

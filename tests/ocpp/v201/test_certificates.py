@@ -29,7 +29,8 @@ class Port:
         self.asked.append((use, pem))
         done(self.outcome)
 
-    def delete(self, which, done):
+    def delete(self, which, done, *, keep_in_use=False):
+        assert not keep_in_use
         self.asked.append(which)
         done(self.outcome)
 

@@ -68,7 +68,7 @@ export class Bench {
     const evse = this.#evse();
     if (evse === undefined) return;
     this.facts.show(evse);
-    this.controls.show(evse);
+    this.controls.show(evse, state.station.faults);
     this.plots.show(this.station.history(this.chosen), this.station.now());
   }
 }

@@ -30,6 +30,7 @@ export class EvseControls {
     this.faultCode = choice([], "", { "aria-label": "Fault" });
     /** @type {HTMLButtonElement | null} */
     this.jam = null;
+    this.shown = "";
     this.raised = h("div", { class: "chips", "aria-label": "Faults raised" });
     this.plugButton = button("Plug in", () => this.plug(), { class: "btn primary", title: "Plug a car in (p)" });
     this.unplugButton = button("Unplug", () => this.unplug(false), { title: "Unplug at the station (p)" });
@@ -56,17 +57,21 @@ export class EvseControls {
     station.commandsChanged.on(() => this.#options());
   }
 
-  /** @param {Evse} evse */
-  show(evse) {
+  /**
+   * @param {Evse} evse
+   * @param {string[]} ofStation faults of the station as a whole
+   */
+  show(evse, ofStation) {
     this.evse = evse.evse;
-    const faults = evse.faults.join();
-    if (this.now?.faults.join() !== faults || this.now.evse !== evse.evse) this.#faults(evse.faults);
+    const faults = `${evse.evse} ${evse.faults.join()} ${ofStation.join()}`;
+    if (this.shown !== faults) this.#faults(evse.faults, ofStation);
+    this.shown = faults;
     this.now = evse;
     if (this.jam) setText(this.jam, evse.lock === "Jammed" ? "Free the lock" : "Jam the lock");
     this.atCarButton.disabled = evse.car === null && evse.pilot === "A";
     this.stopButton.disabled = evse.transaction === null;
     this.plugButton.disabled = evse.car !== null;
-    this.unplugButton.disabled = evse.car === null && evse.pilot === "A";
+    this.unplugButton.disabled = evse.car === null && evse.pilot === "A" && evse.cable_a === null;
   }
 
   plug() {
@@ -178,13 +183,17 @@ export class EvseControls {
     return row("Fault", this.faultCode, raise, this.jam, this.raised);
   }
 
-  /** @param {string[]} faults */
-  #faults(faults) {
-    const chips = faults.map((code) => {
-      const clear = () => void act(this.station, "clear", { code, evse: this.evse });
-      return button(`${spaced(code)} ×`, clear, { class: "chip bad", "aria-label": `Clear ${spaced(code)}`, title: "Clear this fault (f)" });
-    });
-    this.raised.replaceChildren(...chips);
+  /**
+   * @param {string[]} faults
+   * @param {string[]} ofStation
+   */
+  #faults(faults, ofStation) {
+    const chip = (/** @type {string} */ code, /** @type {number} */ evse, /** @type {string} */ name) => {
+      const clear = () => void act(this.station, "clear", { code, evse });
+      return button(`${name} ×`, clear, { class: "chip bad", "aria-label": `Clear ${name}`, title: evse === 0 ? "Clear this fault of the whole station" : "Clear this fault (f)" });
+    };
+    const here = faults.map((code) => chip(code, this.evse, spaced(code)));
+    this.raised.replaceChildren(...here, ...ofStation.map((code) => chip(code, 0, `Station: ${spaced(code)}`)));
   }
 }
 

@@ -51,7 +51,8 @@
  *   identity: string, version: string | null, versions: string[], online: boolean, connected: boolean,
  *   trouble: string | null, powered: boolean, running: boolean, boots: number, time: string, wall: number, mono: number,
  *   speed: number | "max", paused: boolean, registration: string, security_profile: number | null, url: string,
- *   queue: number, dead: number, save_failed: boolean, operative: boolean, resetting: boolean, seed: string | null,
+ *   queue: number, dead: number, save_failed: boolean, operative: boolean, resetting: boolean, faults: string[],
+ *   seed: string | null,
  * }} Station
  */
 

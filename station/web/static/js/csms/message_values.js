@@ -77,6 +77,7 @@ export class ValueField {
   complain(problems) {
     setText(this.complaint, problems.map((each) => each.problem).join("; "));
     this.control.setAttribute("aria-invalid", String(problems.length > 0));
+    if (problems.length > 0) this.focus();
   }
 
   focus() {

@@ -84,7 +84,7 @@ export class QuickButtons {
     });
     this.buttons.push(go);
     const more = button("…", () => void open(), { class: "icon", "aria-label": `${quick.action} as a form`, title: `${quick.action} as a form` });
-    return h("div", { class: "row quick-row", role: "group", "aria-label": quick.action }, go, [...controls.values()], quick.edit ? null : more);
+    return h("div", { class: "row quick-row", role: "group", "aria-label": quick.action }, go, quick.fields.map((field) => [field.short && (field.value || !field.optional) ? h("span", { class: "inline", "aria-hidden": "true" }, field.label) : null, controls.get(field.name) ?? null]).flat(), quick.edit ? null : more);
   }
 
   /**

@@ -19,6 +19,8 @@ export class Sender {
     this.version = "";
     this.action = "";
     this.known = "";
+    this.begun = 0;
+    this.loading = Promise.resolve();
     this.station = choice([], "", { name: "send-station", on: { change: () => csms.choose(this.station.value) } });
     this.message = choice([], "", { name: "send-message", on: { change: () => void this.begin(this.message.value) } });
     this.form = new MessageForm();
@@ -35,7 +37,7 @@ export class Sender {
       h(
         "div",
         { class: "row sender-foot" },
-        h("label", { class: "check", title: "Off: it is sent though the schema does not allow it" }, this.check, " check"),
+        h("label", { class: "check", title: "Off: it is sent though the schema does not allow it" }, this.check, " check schema"),
         h("span", { class: "inline" }, "wait"), this.within, h("span", { class: "inline" }, "s"),
         h("span", { class: "grow" }),
         button("Begin anew", () => void this.begin(this.action), { class: "btn quiet" }),
@@ -74,8 +76,11 @@ export class Sender {
    * @param {Record<string, unknown>} [payload]
    */
   async begin(action, payload) {
+    this.begun += 1;
+    const mine = this.begun;
     try {
       const schema = await this.csms.schema(this.version, action);
+      if (mine !== this.begun) return; // another message was wanted meanwhile
       this.action = action;
       this.form.show(schema, payload ?? obvious(schema));
       setText(this.send, `Send ${action}`);
@@ -101,11 +106,18 @@ export class Sender {
     void this.#messages();
   }
 
-  /** The messages of the chosen station's version. */
-  async #messages() {
+  /** The messages of the chosen station's version: fulfilled when they can be chosen. @returns {Promise<void>} */
+  #messages() {
     const version = this.csms.station?.version ?? this.csms.state?.csms.versions[0];
-    if (version === undefined || version === this.version) return;
-    this.version = version;
+    if (version !== undefined && version !== this.version) {
+      this.version = version;
+      this.loading = this.#load(version);
+    }
+    return this.loading;
+  }
+
+  /** @param {string} version */
+  async #load(version) {
     try {
       const actions = await this.csms.messages(version);
       if (this.version !== version) return;
@@ -128,8 +140,9 @@ export class Sender {
     } catch (error) {
       if (error instanceof FormError) this.form.complain(error.problems);
       else if (error instanceof ApiError) {
-        this.form.complain(error.problems.filter((each) => each.field.startsWith("payload")));
-        notify(`${this.action}: ${words(error)}`, "error");
+        const [own, other] = [true, false].map((inForm) => error.problems.filter((each) => each.field.startsWith("payload") === inForm));
+        this.form.complain(own);
+        if (other.length > 0 || own.length === 0) notify(`${this.action}: ${words(error)}`, "error");
       } else throw error;
     }
   }

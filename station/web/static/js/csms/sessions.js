@@ -116,7 +116,7 @@ function told(row) {
   const last = row.events.at(-1) ?? {};
   const evse = row.events.find((event) => event["evse"])?.["evse"];
   const token = row.events.find((event) => event["idToken"])?.["idToken"]?.["idToken"];
-  const registers = row.events.flatMap((event) => (event["meterValue"] ?? []).flatMap(registersOf));
+  const registers = row.events.flatMap((event) => many(event["meterValue"]).flatMap(registersOf));
   const energy = registers.length > 0 ? Math.max(...registers) - Math.min(...registers) : null;
   const why = row.ended ? (last["transactionInfo"]?.["stoppedReason"] ?? "Local") : String(last["transactionInfo"]?.["chargingState"] ?? "");
   return { row, where: evse ? `EVSE ${evse["id"]}` : "", token: token ?? "no card", began: first["timestamp"] ?? "", ended: row.ended ? last["timestamp"] : "", energy, why };
@@ -129,10 +129,15 @@ function told(row) {
 function told16(row) {
   const start = row.start ?? {};
   const stop = row.stops.at(-1) ?? {};
-  const now = stop["meterStop"] ?? row.samples.flatMap((each) => (each["meterValue"] ?? []).flatMap(registersOf)).at(-1);
+  const now = stop["meterStop"] ?? row.samples.flatMap((each) => many(each["meterValue"]).flatMap(registersOf)).at(-1);
   const energy = now === undefined || start["meterStart"] === undefined ? null : now - start["meterStart"];
   const where = start["connectorId"] === undefined ? "" : `connector ${start["connectorId"]}`;
   return { row, where, token: start["idTag"] ?? "no card", began: start["timestamp"] ?? "", ended: row.ended ? (stop["timestamp"] ?? "") : "", energy, why: row.ended ? (stop["reason"] ?? "Local") : "" };
+}
+
+/** What a stranger calls a list may be none. @param {unknown} value @returns {any[]} */
+function many(value) {
+  return Array.isArray(value) ? value : [];
 }
 
 /**
@@ -141,12 +146,12 @@ function told16(row) {
  * @returns {number[]}
  */
 function registersOf(value) {
-  return (value["sampledValue"] ?? [])
-    .filter((/** @type {any} */ each) => (each["measurand"] ?? "Energy.Active.Import.Register") === "Energy.Active.Import.Register" && !each["phase"])
+  return many(value?.["sampledValue"])
+    .filter((/** @type {any} */ each) => (each?.["measurand"] ?? "Energy.Active.Import.Register") === "Energy.Active.Import.Register" && !each?.["phase"])
     .map((/** @type {any} */ each) => {
-      const unit = each["unitOfMeasure"] ?? {};
-      const factor = (each["unit"] ?? unit["unit"]) === "kWh" ? 1000 : 1;
-      return Number(each["value"]) * factor * 10 ** Number(unit["multiplier"] ?? 0);
+      const unit = each?.["unitOfMeasure"] ?? {};
+      const factor = (each?.["unit"] ?? unit["unit"]) === "kWh" ? 1000 : 1;
+      return Number(each?.["value"]) * factor * 10 ** Number(unit["multiplier"] ?? 0);
     })
     .filter(Number.isFinite);
 }

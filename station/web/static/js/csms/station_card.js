@@ -25,14 +25,15 @@ export class StationCard {
     this.connectors = h("ul", { class: "connectors", "aria-label": "Connectors" });
     this.running = h("ul", { class: "running", "aria-label": "Running transactions" });
     this.complaints = h("details", { class: "complaints", hidden: true });
-    this.frames = button("Frames", () => actions.frames(csms.chosen), { class: "btn small quiet" });
-    this.sessions = button("Transactions", () => actions.sessions(csms.chosen), { class: "btn small quiet" });
+    this.frames = button("Its frames", () => actions.frames(csms.chosen), { class: "btn small quiet" });
+    this.sessions = button("Its transactions", () => actions.sessions(csms.chosen), { class: "btn small quiet" });
     this.shown = "";
     this.element = h(
       "section",
       { class: "facts station-card", "aria-label": "The chosen station", hidden: true },
-      h("div", { class: "facts-head" }, this.name, this.how, this.version, h("span", { class: "grow" }), this.frames, this.sessions, this.close, this.cut),
+      h("div", { class: "facts-head" }, this.name, this.how, this.version),
       this.facts, this.connectors, this.running, this.complaints,
+      h("div", { class: "row card-foot" }, this.frames, this.sessions, h("span", { class: "grow" }), this.close, this.cut),
     );
     csms.stateChanged.on(() => this.#draw());
     csms.chosenChanged.on(() => this.#draw());
@@ -98,10 +99,9 @@ function factsOf(row) {
     ["Firmware", own["firmwareVersion"]],
     ["Serial", own["serialNumber"] ?? own["chargePointSerialNumber"]],
     ["Boot", boot["reason"]],
-    ["Registration", row.registration],
     ["Connected", `${row.connections} ${row.connections === 1 ? "time" : "times"}`],
     ["Sessions", `${row.transactions}${row.running.length > 0 ? `, ${row.running.length} running` : ""}`],
-    ["Security", row.security_events > 0 ? `${row.security_events} events` : ""],
+    ["Security", row.security_events === 0 ? "" : row.security_events === 1 ? "1 event" : `${row.security_events} events`],
   ];
   return facts.filter(([, value]) => typeof value === "string" && value !== "").map(([name, value]) => [name, String(value)]);
 }

@@ -6,6 +6,7 @@ import { VirtualList } from "../virtual_list.js";
 /** @typedef {import("./csms_types.js").StationRow} StationRow */
 
 const ROW = 44;
+const BORDERS = 2;
 const MOST_SHOWN = 6;
 const SEARCH_FROM = 6;
 
@@ -58,7 +59,7 @@ export class StationList {
     this.element.hidden = all.length === 0;
     this.search.hidden = all.length < SEARCH_FROM;
     setText(this.count, `${connected} connected${connected === all.length ? "" : `, ${all.length - connected} not`}`);
-    this.list.element.style.height = `${Math.min(MOST_SHOWN, Math.max(1, shown.length)) * ROW}px`;
+    this.list.element.style.height = `${Math.min(MOST_SHOWN, Math.max(1, shown.length)) * ROW + BORDERS}px`;
     this.list.setItems(shown);
     this.#choose();
   }

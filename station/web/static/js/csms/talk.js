@@ -95,6 +95,8 @@ export class Talk {
     this.list.following = false;
     this.#followed();
     this.detail.show(frame);
+    // The opened frame takes room from the list: the row must still be in sight.
+    requestAnimationFrame(() => this.list.reveal(this.frames.shownIndex(frame.n)));
   }
 
   #followed() {
