@@ -183,7 +183,9 @@ def _add_sim(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="also listen there for `station ctl`; without PATH at the place where it looks",
     )
     _add_sim_security(sim)
-    sim.add_argument("--no-panel", dest="panel", action="store_false", help="no front panel in the browser, and no REST")
+    sim.add_argument(
+        "--no-panel", dest="panel", action="store_false", help="no front panel in the browser, and no REST"
+    )
     listen.add(sim, port=8180, what="the front panel")
     sim.set_defaults(handler=_sim)
 
@@ -207,7 +209,9 @@ def _add_sim_security(sim: argparse.ArgumentParser) -> None:
         "is taken from it, made if missing",
     )
     group.add_argument(
-        "--secure-url", metavar="URL", help="where the same CSMS speaks TLS (wss://), for an upgrade from ws:// in OCPP 1.6"
+        "--secure-url",
+        metavar="URL",
+        help="where the same CSMS speaks TLS (wss://), for an upgrade from ws:// in OCPP 1.6",
     )
 
 

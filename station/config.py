@@ -42,7 +42,20 @@ __all__ = [
 VERSIONS = ("2.0.1", "1.6")
 T = TypeVar("T")
 FILE = Text(4096, what="a file name")
-SECTIONS = ("station", "csms", "network", "store", "board", "evse", "variables", "log", "clock", "security", "files", "control")
+SECTIONS = (
+    "station",
+    "csms",
+    "network",
+    "store",
+    "board",
+    "evse",
+    "variables",
+    "log",
+    "clock",
+    "security",
+    "files",
+    "control",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +189,10 @@ class NetworkSettings:
         Integer(0, 3), "OCPP security profile; a lower one than has worked is never used.", example=2
     )
     version: str | None = setting(
-        Text(choices=VERSIONS), "The OCPP version to offer there; without it those of [csms].", default=None, example="1.6"
+        Text(choices=VERSIONS),
+        "The OCPP version to offer there; without it those of [csms].",
+        default=None,
+        example="1.6",
     )
     message_timeout_s: int = setting(
         Integer(0, 3600), "Seconds to wait for an answer; 0: as MessageTimeout says.", default=0
@@ -305,7 +321,9 @@ class FilesSettings:
         example="/var/lib/pilotwire/files",
     )
     max_download_mb: int = setting(
-        Integer(1, 1_048_576), "Largest firmware that is downloaded, in MiB; the disk must have room for it.", default=512
+        Integer(1, 1_048_576),
+        "Largest firmware that is downloaded, in MiB; the disk must have room for it.",
+        default=512,
     )
 
 

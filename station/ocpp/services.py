@@ -75,7 +75,16 @@ _NO_STORE = Outcome("Rejected", "NotEnabled", "this station keeps no certificate
 class StationServices:
     """`station.ocpp.dialect.Services` of one station."""
 
-    __slots__ = ("_delivery", "_gateway", "_records", "_registration", "_transfers", "_wake", "certificates", "firmware")
+    __slots__ = (
+        "_delivery",
+        "_gateway",
+        "_records",
+        "_registration",
+        "_transfers",
+        "_wake",
+        "certificates",
+        "firmware",
+    )
 
     def __init__(
         self,

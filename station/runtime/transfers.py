@@ -360,15 +360,14 @@ class Transfers:
         server knows no PUT. ftp(s), sftp: into the address if it is a folder, else under that name.
         """
         place = parse_place(url)
-        module = _module(place.scheme)
-        await self._in_thread(place, lambda tools: module.upload(place, source, filename, tools))
+        await self._in_thread(place, lambda tools: _module(place.scheme).upload(place, source, filename, tools))
 
     async def download(self, url: str, file: Path) -> int:
         """Get the file at `url`; returns its size in bytes. Raises TransferError, and then there is no file."""
         place = parse_place(url)
-        module = _module(place.scheme)
 
         def work(tools: Tools) -> int:
+            module = _module(place.scheme)
             with _sink(file, self.most_bytes) as sink:
                 module.download(place, sink, tools)
             return sink.size
@@ -392,6 +391,7 @@ class Transfers:
 
 
 def _module(scheme: str) -> TransferModule:
+    """Call it in the thread: asyncssh takes most of a second to import on a small computer."""
     if scheme == "sftp" and "SFTP" not in protocols():
         raise NotSupportedError("sftp needs the package asyncssh: install pilotwire[sftp]")
     module: TransferModule = cast("Any", import_module(f"station.runtime.transfers_{_MODULES[scheme]}"))

@@ -7,6 +7,7 @@ password is told.
 from __future__ import annotations
 
 import asyncio
+import logging
 import posixpath
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +29,8 @@ from station.runtime.transfers import (
 from station.security import files
 
 __all__ = ["download", "upload"]
+
+logging.getLogger("asyncssh").setLevel(logging.WARNING)  # it tells of every connection, with its address
 
 
 def upload(place: Place, source: Path, filename: str, tools: Tools) -> None:

@@ -14,7 +14,18 @@ from station.security import certificates
 from station.security.api import CertificateUse
 from station.security.shelf import Shelf, Step, drop, put
 
-__all__ = ["FALLBACK", "FOLDERS", "RefusedError", "Replacement", "Root", "check", "dropping", "needed", "read", "replacing"]
+__all__ = [
+    "FALLBACK",
+    "FOLDERS",
+    "RefusedError",
+    "Replacement",
+    "Root",
+    "check",
+    "dropping",
+    "needed",
+    "read",
+    "replacing",
+]
 
 _log = logging.getLogger(__name__)
 

@@ -55,3 +55,18 @@ def test_an_end_without_an_answer() -> None:
 
 def test_what_a_csms_says_cannot_command_a_terminal() -> None:
     assert "\x1b" not in trouble_of(refused(400, "\x1b[31mred")).words
+
+
+def test_what_may_be_about_our_certificate() -> None:
+    """A02.FR.28: a CSMS that nobody reached, or that we do not trust, says nothing of it."""
+    hung_up = InvalidMessage("did not receive a valid HTTP response")
+    hung_up.__cause__ = EOFError()
+    assert trouble_of(hung_up).doubts_us
+    assert trouble_of(ConnectionResetError()).doubts_us
+    refused = ssl.SSLError(1, "alert")
+    refused.reason = "TLSV1_ALERT_UNKNOWN_CA"
+    assert trouble_of(refused).doubts_us
+    distrusted = ssl.SSLCertVerificationError(1, "expired")
+    distrusted.verify_message = "certificate has expired"
+    for error in (ConnectionRefusedError(), TimeoutError(), OSError("no route"), ValueError("a name"), distrusted):
+        assert not trouble_of(error).doubts_us

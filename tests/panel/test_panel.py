@@ -174,6 +174,23 @@ def test_dom_stays_small_after_thousands_of_frames(browser: Browser, station: Ru
     assert browser.complaints() == []
 
 
+def test_faults_of_the_station_and_a_cable_left_behind(browser: Browser, station: RunningStation) -> None:
+    browser.open(station.url)
+    station.do("fault", code="EmergencyStop", evse=0)
+    browser.click(".chip.bad", "Station: Emergency Stop")
+    browser.until(lambda: station.look("state")["station"]["faults"] == [], "cleared where it is shown")
+    browser.until(lambda: browser.count(".chip.bad") == 0, "and gone")
+    browser.click(".controls button", "Plug in")
+    browser.until(lambda: station.look("state")["evses"][0]["car"], "a car is plugged in")
+    browser.click(".controls button", "Unplug at car")
+    browser.until(lambda: station.look("state")["evses"][0]["car"] is None, "the car has left, without the cable")
+    assert station.look("state")["evses"][0]["cable_a"] is not None
+    unplug = browser.find(".controls button", "Unplug")
+    browser.until(unplug.is_enabled, "the cable can still be pulled out")
+    unplug.click()
+    browser.until(lambda: station.look("state")["evses"][0]["cable_a"] is None, "nothing is left")
+
+
 def test_keys_power_and_network(browser: Browser, station: RunningStation) -> None:
     browser.open(station.url)
     browser.keys("?")

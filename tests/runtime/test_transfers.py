@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import socket
 import stat
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from station.runtime import transfers as transfers_module
 from station.runtime import transfers_ftp, transfers_http, transfers_sftp
 from station.runtime.transfers import (
     BadMessageError,
@@ -454,3 +457,22 @@ def test_what_is_announced() -> None:
     for module in (transfers_ftp, transfers_http, transfers_sftp):
         assert callable(module.upload)
         assert callable(module.download)
+
+
+async def test_what_a_protocol_needs_is_imported_in_the_thread(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """asyncssh takes long to import, and the loop has a charging session to look after."""
+    imported: list[threading.Thread] = []
+
+    def note(name: str) -> object:
+        imported.append(threading.current_thread())
+        return importlib.import_module(name)
+
+    monkeypatch.setattr(transfers_module, "import_module", note)
+    with suppress(TransferError):
+        await transfers(tmp_path).upload("sftp://127.0.0.1:1/", source, "a.log")
+    with suppress(TransferError):
+        await transfers(tmp_path).download("sftp://127.0.0.1:1/", tmp_path / "b.bin")
+    assert len(imported) == 2
+    assert threading.main_thread() not in imported

@@ -27,7 +27,9 @@ def test_whole_core_profile_and_remote_trigger(rig):
     assert all(rig.dialect.supports(action) for action in CORE | {"TriggerMessage"})
 
 
-@pytest.mark.parametrize("action", ["ReserveNow", "SetChargingProfile", "GetDiagnostics", "UpdateFirmware", "BootNotification"])
+@pytest.mark.parametrize(
+    "action", ["ReserveNow", "SetChargingProfile", "GetDiagnostics", "UpdateFirmware", "BootNotification"]
+)
 def test_actions_of_other_profiles_are_left_to_the_shell(rig, action):
     assert not rig.dialect.supports(action)
 

@@ -35,7 +35,8 @@ export function obvious(schema) {
 }
 
 export class MessageForm {
-  constructor() {
+  /** @param {() => void} anew begins the message again */
+  constructor(anew) {
     /** @type {Schema} */
     this.schema = {};
     /** @type {GroupField | null} */
@@ -51,7 +52,8 @@ export class MessageForm {
       button("Form", () => this.use("form"), { class: "tab", role: "tab", data: { mode: "form" } }),
       button("JSON", () => this.use("json"), { class: "tab", role: "tab", data: { mode: "json" } }),
     );
-    this.element = h("div", { class: "message-form" }, this.modes, this.place, this.complaint);
+    const bar = h("div", { class: "modes" }, this.modes, button("Begin anew", anew, { class: "btn small quiet" }));
+    this.element = h("div", { class: "message-form" }, bar, this.place, this.complaint);
   }
 
   /**

@@ -8,7 +8,7 @@ import { entry, valueOf } from "../schema_entry.js";
 /** @typedef {import("../types.js").Problem} Problem */
 /** @typedef {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} Control */
 
-const LONG_TEXT = 600;
+const LONG_TEXT = 2000;
 
 /**
  * The schema that a $ref stands for.

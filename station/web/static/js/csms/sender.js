@@ -23,7 +23,7 @@ export class Sender {
     this.loading = Promise.resolve();
     this.station = choice([], "", { name: "send-station", on: { change: () => csms.choose(this.station.value) } });
     this.message = choice([], "", { name: "send-message", on: { change: () => void this.begin(this.message.value) } });
-    this.form = new MessageForm();
+    this.form = new MessageForm(() => void this.begin(this.action));
     this.check = h("input", { type: "checkbox", checked: true, name: "check" });
     this.within = h("input", { type: "text", inputMode: "decimal", value: "30", name: "within", class: "w-number", "aria-label": "Wait for the answer, seconds" });
     this.send = h("button", { type: "submit", class: "btn primary", id: "send-it" }, "Send");
@@ -40,7 +40,6 @@ export class Sender {
         h("label", { class: "check", title: "Off: it is sent though the schema does not allow it" }, this.check, " check schema"),
         h("span", { class: "inline" }, "wait"), this.within, h("span", { class: "inline" }, "s"),
         h("span", { class: "grow" }),
-        button("Begin anew", () => void this.begin(this.action), { class: "btn quiet" }),
         this.send,
       ),
     );
