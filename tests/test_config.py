@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hal.errors import ConfigError as HalConfigError
-from station import config, config_check, config_fields, config_read, config_secret
+from station import config, config_check, config_fields, config_own, config_read, config_secret
 from station.config import Settings, load, parse
 from station.config_doc import TABLES, document, example
 from station.config_toml import lines_of, render
@@ -665,7 +665,7 @@ def test_finding_lines_never_fails(text: str) -> None:
 
 
 def test_modules_of_the_configuration_do_not_see_drivers() -> None:
-    for module in (config, config_check, config_read, config_fields, config_secret):
+    for module in (config, config_check, config_own, config_read, config_fields, config_secret):
         assert "hal.registry" not in Path(str(module.__file__)).read_text(encoding="utf-8").replace(
             "`hal.registry`", ""
         )

@@ -1,7 +1,5 @@
-"""A stranger's rig: ten charging sessions over JSON lines, and what must be true afterwards. Needs nothing but Python.
-
-python docs/examples/stranger.py [arguments of `station sim`]       exit code 0: all of it was, 1: it says what was not
-"""
+"""A stranger's rig: ten charging sessions over JSON lines, and what must be true afterwards. Needs nothing but Python:
+`python docs/examples/stranger.py [arguments of station sim]`; exit code 0: all of it was true, 1: it says what was not."""
 
 import json
 import sys
@@ -27,8 +25,7 @@ def do(name, **arguments):
 
 
 def expect(what, found, good):
-    if not good:
-        wrong.append(f"{what}: {found}")
+    wrong.extend([] if good else [f"{what}: {found}"])
 
 
 def session(number, reason):

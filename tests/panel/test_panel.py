@@ -122,6 +122,8 @@ def test_the_conversation_is_filtered_linked_exported(browser: Browser, station:
     browser.click(".partner button", "Go there")
     browser.find(".detail .partner h3", "The CALLERROR")
 
+    for other in browser.downloads.glob("*.jsonl"):
+        other.unlink()  # of another page's test
     browser.click(".list-bar button", "Export")
     file = browser.until(lambda: next(browser.downloads.glob("*.jsonl"), None), "the export arrives")
     rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]

@@ -1,7 +1,7 @@
 // Send a message: a station, any message that a CSMS sends in its version, its form; with or without regard to the schema.
 
 import { ApiError } from "../api.js";
-import { button, choice, fill, h, labelled, setText } from "../dom.js";
+import { choice, fill, h, labelled, setText } from "../dom.js";
 import { FormError } from "../form.js";
 import { notify, words } from "../notify.js";
 import { Answers, outcome } from "./answers.js";
