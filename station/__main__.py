@@ -162,7 +162,9 @@ def _add_sim(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--evses", type=int, choices=range(1, 9), default=2, metavar="N", help="EVSEs, 1 to 8 (default: 2)"
     )
     sim.add_argument(
-        "--seed", default="1", metavar="TEXT", help="the same seed gives the same ids and the same jitter (default: 1)"
+        "--seed",
+        metavar="TEXT",
+        help="the same seed gives the same ids and the same jitter (default: 1; towards --csms another one every time)",
     )
     sim.add_argument(
         "--store", metavar="DIR", type=Path, help="keep database and meters there; default: a temporary one"

@@ -24,6 +24,8 @@ NO_SECURITY_OPTIONS = SecurityOptions()
 class SimOptions:
     """The command line of `station sim`. speed: None for as fast as possible. token: the card that everybody uses.
 
+    seed: None for "1" with the embedded CSMS, where runs repeat, and for another one every time towards a foreign CSMS, which would
+    take repeated transaction ids for one transaction.
     socket: where `station ctl` reaches it. panel: the front panel, None for none. security: how it connects to `csms_url`.
     """
 
@@ -34,7 +36,7 @@ class SimOptions:
     token: str | None = None
     speed: float | None = 10.0
     evses: int = 2
-    seed: str = "1"
+    seed: str | None = None
     folder: Path | None = None
     demo: bool = True
     plain: bool = False
@@ -79,13 +81,21 @@ def settings_of(options: SimOptions) -> LabSettings:
         secure_url=security.secure_url,
         evses=options.evses,
         speed=options.speed,
-        seed=options.seed,
+        seed=_seed(options),
+        serial=None if options.seed is not None else "SIM-1",
         folder=options.folder,
         tokens=KNOWN_TOKENS if options.token is None else (*KNOWN_TOKENS, options.token),
         # A person at ten times the speed needs more than the usual minute between card and cable.
         variables={"TxCtrlr.EVConnectionTimeOut": "300"},
         meter_poll_s=min(5.0, max(1.0, (options.speed or 60.0) / 4)),
     )
+
+
+def _seed(options: SimOptions) -> str:
+    """A folder counts its starts, and they are part of the seed; a temporary one always begins with the first."""
+    if options.seed is not None:
+        return options.seed
+    return "1" if options.csms_url is None else f"{Clock().now().wall:.6f}"
 
 
 def _security(options: SimOptions, password: str | None) -> SimSecurity:

@@ -23,6 +23,7 @@ from station.errors import StationError
 from station.runtime.control_socket import listening
 from station.sim.brief import Conversation
 from station.sim.demo import Demo
+from station.sim.farewell import farewell
 from station.sim.lab import Lab, run_lab
 from station.sim.loop import sleep
 from station.sim.options import SimOptions, settings_of
@@ -174,6 +175,7 @@ async def _until_over(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await farewell(lab)
     for ending in over:
         if ending.done():
             ending.result()
@@ -227,7 +229,7 @@ async def _with_lines(lab: Lab, options: SimOptions, ended: asyncio.Future[None]
     lab.on_frame(frame)
     lines.say(
         lab.clock.now().wall,
-        f"station {options.identity}, OCPP {options.version}, seed {options.seed}, towards {place(lab)}",
+        f"station {options.identity}, OCPP {options.version}, seed {lab.settings.seed}, towards {place(lab)}",
     )
     if panel:
         lines.say(lab.clock.now().wall, panel)
