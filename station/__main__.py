@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import errno
-import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from station import __version__
 from station.cli import csms, ctl, listen, pki
+from station.cli.kinds import seconds
 
 if TYPE_CHECKING:
     from station.config_fields import Text
@@ -103,16 +103,6 @@ def _speed(text: str) -> float | None:
     return speed
 
 
-def _duration(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0 (got {text})")
-    return seconds
-
-
 def _token(text: str) -> str:
     from station.config_fields import TOKEN
 
@@ -171,7 +161,7 @@ def _add_sim(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     sim.add_argument("--no-demo", dest="demo", action="store_false", help="do not play the first session")
     sim.add_argument("--plain", action="store_true", help="lines instead of a screen, for logs and pipes")
-    sim.add_argument("--duration", type=_duration, metavar="S", help="end after so many simulated seconds")
+    sim.add_argument("--duration", type=seconds, metavar="S", help="end after so many simulated seconds")
     sim.add_argument(
         "--stdio",
         action="store_true",
@@ -361,7 +351,10 @@ def _add_store(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _store(arguments: argparse.Namespace) -> int:
     from station.store import show
 
-    print(show.MAKERS[arguments.what](arguments.database), end="")
+    text = show.MAKERS[arguments.what](arguments.database)
+    print(text, end="")
+    if not text:
+        print(f"{arguments.database}: {show.NOTHING[arguments.what]}", file=sys.stderr)
     return OK
 
 

@@ -106,19 +106,20 @@ class Station(ControlClient):
         """
         self._do("unplug", evse=evse, at_car=at_car)
 
-    def swipe(self, token: str = "04A1B2C3", type: SwipeType = "ISO14443", evse: int = 1) -> None:
+    def swipe(self, evse: int = 1, token: str = "04A1B2C3", type: SwipeType = "ISO14443") -> None:
         """Somebody holds a card to the reader, or is identified in another way (type).
 
+        evse: Number of the EVSE; null: a reader that serves the whole station (a whole number from 1 to 64, or
+            null)
         token: What the card says (1 to 36 letters, digits and * - _ = : + | @ .)
         type: Kind of the token (one of "ISO14443", "ISO15693", "Local", "Central", "eMAID", "MacAddress",
             "NoAuthorization")
-        evse: Number of the EVSE; null: a reader that serves the whole station (a whole number from 1 to 64, or
-            null)
         """
-        self._do("swipe", token=token, type=type, evse=evse)
+        self._do("swipe", evse=evse, token=token, type=type)
 
     def pin(self, digits: str, evse: int = 1) -> None:
-        """Somebody types a PIN. It is never shown.
+        """Somebody types a PIN. It is never shown. Without names the digits, which have no default, come before the
+        EVSE.
 
         digits: The PIN (1 to 36 letters, digits and * - _ = : + | @ .)
         evse: Number of the EVSE; null: a keypad that serves the whole station (a whole number from 1 to 64, or

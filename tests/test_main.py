@@ -272,7 +272,7 @@ def test_the_page_has_every_command_and_option() -> None:
     page = command_line.page()
     for command in ("sim", "play", "run", "check", "config", "store"):
         assert f"## `station {command}`" in page
-    for option in ("--csms URL", "--speed N\\|max", "--config FILE", "--token ID", "`scenario`"):
+    for option in ("--csms URL", "--speed N\\|max", "--config FILE", "--token ID", "--socket [PATH]", "`[scenario]`"):
         assert option in page
     assert "==SUPPRESS==" not in page
     assert parser().prog == "station"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 
 from station.cli import listen
+from station.cli.kinds import seconds
 
 VERSIONS = ("2.0.1", "1.6")
 BOOTS = ("Accepted", "Pending", "Rejected")
@@ -66,7 +66,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     security.add_argument("--client-ca", type=Path, metavar="FILE", help="roots of station certificates (profile 3)")
     security.add_argument("--crl", type=Path, metavar="FILE", help="revoked station certificates (PEM)")
     csms.add_argument("--quiet", action="store_true", help="do not print every frame")
-    csms.add_argument("--duration", type=_seconds, metavar="S", help="end after so many seconds")
+    csms.add_argument("--duration", type=seconds, metavar="S", help="end after so many seconds")
     listen.add(csms, port=WEB_PORT, what="the page and REST")
     csms.set_defaults(handler=_run)
 
@@ -76,16 +76,6 @@ def _place(text: str) -> tuple[str, int]:
     if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise argparse.ArgumentTypeError(f"must be HOST:PORT, for instance 127.0.0.1:9000 (got {text})")
     return host.strip("[]"), int(port)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0 (got {text})")
-    return seconds
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from station.cli.kinds import seconds
 
 if TYPE_CHECKING:
     from station.cli.ctl_show import Show
@@ -37,23 +38,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     ctl.add_argument("--json", action="store_true", help="print what the station answers, as JSON")
     ctl.add_argument(
         "--timeout",
-        type=_seconds,
+        type=seconds,
         metavar="S",
         help="give up after so many seconds; without it wait as long as it takes",
     )
     ctl.add_argument("command", metavar="COMMAND", help="what to do: `help` lists the commands")
     ctl.add_argument("arguments", nargs="*", metavar="FIELD=VALUE", help="what the command takes")
     ctl.set_defaults(handler=run)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"must be a number of seconds above 0 (got {text})")
-    return seconds
 
 
 def run(options: argparse.Namespace) -> int:
@@ -73,11 +64,15 @@ def run(options: argparse.Namespace) -> int:
 
 def _connect(named: Path | None, timeout_s: float | None) -> ControlClient:
     from station.runtime.client_base import ClientError, ControlClient
-    from station.runtime.control_path import VARIABLE, candidates
+    from station.runtime.control_path import VARIABLE, candidates, distrust
 
     places = [named] if named is not None else candidates(os.environ)
     problems = []
     for place in places:
+        problem = distrust(place) if named is None else None
+        if problem is not None:
+            problems.append(problem)
+            continue
         try:
             return ControlClient.over_socket(place, timeout_s=timeout_s)
         except ClientError as error:

@@ -15,7 +15,7 @@ from station.clock import iso
 __all__ = ["Block", "JsonShow", "PlainShow", "Show", "blocks_of", "event_line", "help_blocks", "show_on"]
 
 WIDEST_TABLE = 8
-"""Columns from which on each thing gets a column of its own, and each field a row."""
+"""Columns from which on things with fields inside of fields get a column each, and every field a row."""
 LONGEST_CELL = 60
 
 
@@ -133,7 +133,8 @@ def _pairs(key: str, value: object) -> list[tuple[str, str]]:
 
 def _table(title: str, rows: list[dict[str, Any]]) -> Block:
     names = list(dict.fromkeys(name for row in rows for name in row))
-    if len(names) <= WIDEST_TABLE and len(rows) != 1:
+    nested = any(isinstance(value, dict) for row in rows for value in row.values())
+    if len(rows) != 1 and (len(names) <= WIDEST_TABLE or not nested):
         return Block(title, tuple(names), tuple(tuple(_cell(row.get(name)) for name in names) for row in rows))
     flat = [dict(_pairs("", row)) for row in rows]
     keys = list(dict.fromkeys(key for row in flat for key in row))
@@ -155,9 +156,20 @@ def _text(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.3f}".rstrip("0").rstrip(".")
-    if isinstance(value, list) and not any(isinstance(each, dict | list) for each in value):
+    if isinstance(value, list) and all(_is_word(each) for each in value):
         return ", ".join(_text(each) for each in value) or "-"
+    if isinstance(value, dict) and _is_word(value):
+        name, number = value.values()
+        return f"{_text(name)} {_text(number)} A"
     return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+
+def _is_word(value: object) -> bool:
+    """What can be told in a word or two: a value, or a name with its current (`limits`)."""
+    if isinstance(value, dict):
+        kinds = [type(each) for each in value.values()]
+        return len(kinds) == 2 and kinds[0] is str and kinds[1] in (int, float) and list(value)[1].endswith("_a")
+    return not isinstance(value, list)
 
 
 def printable(text: str) -> str:

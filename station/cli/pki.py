@@ -72,7 +72,8 @@ def _make(arguments: argparse.Namespace) -> int:
     stations = tuple(dict.fromkeys(arguments.station or ()))
     made = pki.make_all(stations)
     _tell_old_names(pki, hosts)
-    print(f"{len(made)} certificates in {arguments.folder}")
+    bad = sum(name.startswith("bad/") for name in made)
+    print(f"{len(made)} certificates in {arguments.folder} ({bad} of them defective on purpose, in bad/)")
     print(f"stations trust   {pki.csms_root.pem_file}")
     print(f"the CSMS shows   {pki.server.cert_file}")
     print(f"with the key     {pki.server.key_file}")
@@ -103,11 +104,15 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from station.security.show import check
+    from station.security.show import check, defective
 
     count, found = check(arguments.folder, _wall())
     for finding in found:
         print(f"{'wrong' if finding.bad else 'note'}: {finding.file}: {finding.words}")
     bad = sum(finding.bad for finding in found)
-    print(f"{count} certificates, {bad} wrong" if bad else f"{count} certificates, all good")
+    left_out = defective(arguments.folder)
+    print(
+        f"{count} certificates, {f'{bad} wrong' if bad else 'all good'}"
+        + (f"; {left_out} defective ones in bad/ left out" if left_out else "")
+    )
     return FAILED if bad or not count else OK

@@ -113,11 +113,11 @@ class Swipe(_Person):
 
     name: ClassVar[str] = "swipe"
     returns: ClassVar[Any] = Nothing
-    token: str = setting(TOKEN, "What the card says.", default=FIRST_TOKEN)
-    type: str = setting(Text(choices=TOKEN_KINDS), "Kind of the token.", default=TokenKind.ISO14443.value)
     evse: int | None = setting(
         OrNull(EVSE), "Number of the EVSE; null: a reader that serves the whole station.", default=1
     )
+    token: str = setting(TOKEN, "What the card says.", default=FIRST_TOKEN)
+    type: str = setting(Text(choices=TOKEN_KINDS), "Kind of the token.", default=TokenKind.ISO14443.value)
 
     async def act(self, host: Host) -> Json:
         return _noticed(host, CardPresented(self.evse, self.token, TokenKind(self.type)), "read the card")
@@ -125,7 +125,7 @@ class Swipe(_Person):
 
 @dataclass(frozen=True, slots=True)
 class Pin(_Person):
-    """Somebody types a PIN. It is never shown."""
+    """Somebody types a PIN. It is never shown. Without names the digits, which have no default, come before the EVSE."""
 
     name: ClassVar[str] = "pin"
     digits: str = setting(TOKEN, "The PIN.", secret=True)

@@ -18,7 +18,7 @@ from station.security import certificates, chain
 from station.security.filekeys import load_key
 from station.security.testpki import read_csr
 
-__all__ = ["Finding", "check", "show"]
+__all__ = ["Finding", "check", "defective", "show"]
 
 SOON_S = 30 * 86_400.0
 DAY_S = 86_400.0
@@ -225,6 +225,16 @@ def check(folder: Path, wall: float) -> tuple[int, list[Finding]]:
         for finding in _key_findings(file, text, everyone)
     ]
     return len(seen), found
+
+
+def defective(folder: Path) -> int:
+    """How many certificates `check` has left out: each that is first of a file below `bad`, where issuers follow it."""
+    firsts = set()
+    for file in folder.rglob("bad/**/*.pem"):
+        text = _text(file)
+        if _CERTIFICATE in text:
+            firsts.add(text.partition("-----END CERTIFICATE-----")[0])
+    return len(firsts)
 
 
 def _findings(

@@ -1,4 +1,5 @@
-"""An OCPP frame in one line: what a person wants to know of it at a glance, on the screen, in lines and in scenarios.
+"""An OCPP frame in one line: what a person wants to know of it at a glance, on the screen, in lines and in scenarios. And the
+current that is offered, in the same words everywhere.
 
 Nothing in it differs between two runs with the same seed. Frames of the station are told in words; what the CSMS sends
 may be anything, and nothing in it may reach the terminal as a control character.
@@ -11,6 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
+
+from station.core.charging import limits
+from station.core.view import EvseView
 
 CALL, RESULT, ERROR = 2, 3, 4
 _WORDS_KEPT = 6
@@ -125,6 +129,14 @@ def _leaves(value: Any, key: str = "", depth: int = 0) -> Iterator[tuple[str, An
             yield from _leaves(inner, key, depth + 1)
     else:
         yield key, value
+
+
+def offered(view: EvseView) -> str:
+    """The current that an EVSE offers, and why: on the screen and in lines."""
+    if view.cause == limits.CAR:
+        # The car does not bound what is offered, it only takes less of it.
+        return f"{view.offered_a:g} A, because: car takes less"
+    return f"{f'{view.offered_a:g} A' if view.offered_a else 'nothing'}, because: {view.cause}"
 
 
 def _status(payload: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -14,9 +15,8 @@ from rich.text import Text
 
 from hal.api import TokenKind
 from station.clock import iso
-from station.core.charging import limits
 from station.core.view import EvseView
-from station.sim.brief import Brief, Conversation, printable
+from station.sim.brief import Brief, Conversation, offered, printable
 from station.sim.lab import Lab
 
 FRAMES_KEPT = 500
@@ -65,11 +65,11 @@ class Screen:
     It fits into 80 columns and 24 lines: without room for a panel per EVSE, those around the chosen one get three lines each.
     """
 
-    def __init__(self, lab: Lab, csms: str = "the embedded CSMS", panel: str = "") -> None:
-        """csms: who is at the other end, for people. panel: where the front panel is."""
+    def __init__(self, lab: Lab, csms: str = "the embedded CSMS", places: Sequence[str] = ()) -> None:
+        """csms: who is at the other end, for people. places: where the front panel and the control socket are."""
         self._lab = lab
         self._csms = csms
-        self._panel = panel
+        self._places = places
         self._conversation = Conversation()
         self.frames: deque[SeenFrame] = deque(maxlen=FRAMES_KEPT)
         self.chosen = 1
@@ -151,7 +151,7 @@ class Screen:
             "no car" if car is None else f"car {car.soc_percent:.1f} %",
             (f"  {_faults(view)}", "bold red"),
         )
-        lines = (first, Text(f"    {_power(view)}  offered {_offered(view)}"), Text(f"    {_session(view)}"))
+        lines = (first, Text(f"    {_power(view)}  offered {offered(view)}"), Text(f"    {_session(view)}"))
         for line in lines:
             line.no_wrap, line.overflow = True, "ellipsis"
         return Group(*lines)
@@ -162,7 +162,7 @@ class Screen:
         table.add_column(no_wrap=True, overflow="ellipsis")
         self._car(table, view)
         table.add_row("power", _power(view))
-        table.add_row("offered", _offered(view))
+        table.add_row("offered", offered(view))
         table.add_row("session", _session(view))
         locked = f"{view.lock.value.lower()}, relay {'closed' if view.relay_closed else 'open'}"
         table.add_row("pilot", f"{view.pilot.value}   {locked}")
@@ -202,9 +202,10 @@ class Screen:
     def _footer(self, width: int) -> tuple[RenderableType, int]:
         """The note, what is wrong with the connection, the keys; and how many lines they take."""
         keys = _keys(width)
-        parts: list[RenderableType] = [Text(printable(self.note), style="yellow", no_wrap=True, overflow="ellipsis")]
-        if self._panel:
-            parts.insert(0, Text(printable(f" {self._panel}"), style="dim", no_wrap=True, overflow="ellipsis"))
+        parts: list[RenderableType] = [
+            Text(printable(f" {each}"), style="dim", no_wrap=True, overflow="ellipsis") for each in self._places
+        ]
+        parts.append(Text(printable(self.note), style="yellow", no_wrap=True, overflow="ellipsis"))
         trouble = self._trouble()
         if trouble is not None:
             parts.append(Text(printable(trouble), style="bold yellow", no_wrap=True, overflow="ellipsis"))
@@ -233,12 +234,6 @@ def _power(view: EvseView) -> str:
 
 def _phases(count: int) -> str:
     return "1 phase" if count == 1 else f"{count} phases"
-
-
-def _offered(view: EvseView) -> str:
-    if view.cause == limits.CAR:
-        return f"{view.offered_a:g} A, because: car takes less"
-    return f"{f'{view.offered_a:g} A' if view.offered_a else 'nothing'}, because: {view.cause}"
 
 
 def _session(view: EvseView) -> str:

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 from station import logs
@@ -21,7 +21,7 @@ from station.core.facts import TxFact
 from station.core.types import TxPhase
 from station.errors import StationError
 from station.runtime.control_socket import listening
-from station.sim.brief import Conversation
+from station.sim.brief import Conversation, offered
 from station.sim.demo import Demo
 from station.sim.farewell import farewell
 from station.sim.lab import Lab, run_lab
@@ -55,11 +55,15 @@ def run_sim(options: SimOptions) -> int:
         panel = front_panel(lab.control, web, browser=browser, person=screen)
         async with listening(lab.control, options.socket):
             with signals() as ended, panel as where:
-                await show(lab, options, ended, where)
+                await show(lab, options, ended, [line for line in (where, _socket(options)) if line])
 
     with contextlib.suppress(KeyboardInterrupt):
         run_lab(settings, work, start_wall=Clock().now().wall)
     return 0
+
+
+def _socket(options: SimOptions) -> str:
+    return f"control socket: {options.socket}" if options.socket is not None else ""
 
 
 def _has_screen() -> bool:
@@ -215,7 +219,7 @@ class Lines:
         _done(self.gone)
 
 
-async def _with_lines(lab: Lab, options: SimOptions, ended: asyncio.Future[None], panel: str) -> None:
+async def _with_lines(lab: Lab, options: SimOptions, ended: asyncio.Future[None], places: Sequence[str]) -> None:
     conversation = Conversation()
     tally = Tally(lab)
     lines = Lines()
@@ -231,8 +235,8 @@ async def _with_lines(lab: Lab, options: SimOptions, ended: asyncio.Future[None]
         lab.clock.now().wall,
         f"station {options.identity}, OCPP {options.version}, seed {lab.settings.seed}, towards {place(lab)}",
     )
-    if panel:
-        lines.say(lab.clock.now().wall, panel)
+    for each in places:
+        lines.say(lab.clock.now().wall, each)
     _profile_lines(lab, lines)
     work = [_status_lines(lab, lines), _trouble_lines(lab, lines)]
     if options.demo:
@@ -259,7 +263,7 @@ async def _status_lines(lab: Lab, lines: Lines) -> None:
             lines.say(
                 lab.clock.now().wall,
                 f"EVSE {view.evse} {tx.charging_state.value}: {power:.1f} kW, {tx.energy_wh / 1000:.3f} kWh{soc}, "
-                f"offered {view.offered_a:g} A because: {view.cause}",
+                f"offered {offered(view)}",
             )
 
 
@@ -345,7 +349,7 @@ def _logs_in(screen: Any) -> Iterator[None]:
                 root.handle(record)
 
 
-async def _with_screen(lab: Lab, options: SimOptions, ended: asyncio.Future[None], panel: str) -> None:
+async def _with_screen(lab: Lab, options: SimOptions, ended: asyncio.Future[None], places: Sequence[str]) -> None:
     try:
         from rich.live import Live
 
@@ -355,7 +359,7 @@ async def _with_screen(lab: Lab, options: SimOptions, ended: asyncio.Future[None
         raise StationError(
             f"the screen needs the extra `sim`: pip install 'pilotwire[sim]', or use --plain ({error})"
         ) from error
-    screen = Screen(lab, place(lab), panel)
+    screen = Screen(lab, place(lab), places)
     tally = Tally(lab)
     demo = _demo(lab, options)
     keys = Keys(lab, screen, demo)

@@ -38,9 +38,21 @@ def recovered(path: Path) -> str:
     return f"{path}: the database is sound; there is nothing to recover, and it was left as it is\n"
 
 
+def _moments(value: Any) -> Any:
+    """The same with every moment (`station.clock.Now` as facts save it) as RFC 3339."""
+    match value:
+        case [int() | float(), int() | float() as wall, int(), bool() as trusted]:
+            return iso(wall) if trusted else f"{iso(wall)} (the clock was not set)"
+        case Mapping():
+            return {key: _moments(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_moments(inner) for inner in value]
+    return value
+
+
 def _line(record: Mapping[str, Any]) -> str:
     """JSON without PINs (C04): 1.6 does not say what kind an idTag is, but the fact behind it does."""
-    return orjson.dumps(_masked(record, frozenset(_pins(record)))).decode() + "\n"
+    return orjson.dumps(_moments(_masked(record, frozenset(_pins(record))))).decode() + "\n"
 
 
 def _pins(value: Any) -> Iterator[str]:
@@ -65,5 +77,8 @@ def _masked(value: Any, pins: frozenset[str]) -> Any:
         return [_masked(inner, pins) for inner in value]
     return MASK if isinstance(value, str) and value in pins else value
 
+
+NOTHING: Mapping[str, str] = {"queue": "no record waits for delivery", "dead": "no record was given up"}
+"""What to tell a person when there is no line."""
 
 MAKERS: Mapping[str, Callable[[Path], str]] = {"queue": queue, "dead": dead, "recover": recovered}

@@ -187,7 +187,7 @@ async def test_a_person_at_a_simulator(folder: Path) -> None:
             code, out, _ = await ctl("--socket", str(path), "plug", "1", "cable_a=20", "car.max_a=16")
             assert code == OK
             assert re.search(r"^car\.soc_percent +20$", out, re.MULTILINE)
-            assert (await ask(path, "swipe", "04A1B2C3")) == {}
+            assert (await ask(path, "swipe", "1", "04A1B2C3")) == {}
             await ask(path, "wait", "2 min")
             state = await ask(path, "state")
             assert state["evses"][0]["pilot"] == "C"
@@ -248,6 +248,40 @@ async def test_the_usual_place(folder: Path) -> None:
         code, out, _ = await ctl("state", **environ)
         assert code == OK
         assert "PILOT-1" in out
+        await end(running)
+
+
+async def test_the_usual_place_without_a_runtime_directory(folder: Path) -> None:
+    """As root in a container, or on macOS."""
+    environ = {"XDG_RUNTIME_DIR": "", "PILOTWIRE_SOCKET": "", "TMPDIR": str(folder)}
+    place = folder / f"pilotwire-{os.getuid()}"
+    async with program("sim", "--plain", "--no-demo", "--no-panel", "--socket", **environ) as running:
+        await listening(place / "control.sock")
+        code, out, _ = await ctl("state", **environ)
+        assert code == OK
+        assert "PILOT-1" in out
+        place.chmod(0o755)
+        code, _, err = await ctl("state", **environ)
+        assert code == FAILED
+        assert "others may open it" in err
+        place.chmod(0o700)
+        running.terminate()
+        said, _ = await asyncio.wait_for(running.communicate(), 30)
+    assert f"control socket: {place / 'control.sock'}" in said.decode()
+
+
+async def test_the_first_bare_value_is_the_evse(folder: Path) -> None:
+    path = folder / "c.sock"
+    async with program("sim", "--plain", "--no-demo", "--no-panel", "--socket", str(path)) as running:
+        await listening(path)
+        at = ("--socket", str(path))
+        assert (await ctl(*at, "plug", "2"))[0] == OK
+        assert (await ctl(*at, "swipe", "2"))[0] == OK
+        state = json.loads((await ctl(*at, "--json", "state"))[1])
+        assert [evse["token"] for evse in state["evses"]] == [None, "04A1B2C3"]
+        code, _, err = await ctl(*at, "swipe", "04A1B2C3")
+        assert code == WRONG
+        assert "evse" in err
         await end(running)
 
 

@@ -74,6 +74,24 @@ def test_what_has_many_fields_has_a_column_of_its_own() -> None:
     assert single == "rows\n  a  1\n  b  two\n"
 
 
+def test_flat_rows_stay_rows_however_many_fields_they_have() -> None:
+    wide = {"transactions": [{f"f{n}": n + 10 * row for n in range(9)} for row in range(4)]}
+    lines = shown(PlainShow, "result", "transactions", wide).splitlines()
+    assert len(lines) == 2 + 4
+    assert lines[1].split() == [f"f{n}" for n in range(9)]
+    assert lines[5].split() == [str(n + 30) for n in range(9)]
+
+
+def test_small_things_are_told_in_words() -> None:
+    limits = [{"cause": "board", "current_a": 32.0}, {"cause": "cable", "current_a": 20.5}]
+    assert shown(PlainShow, "result", "x", {"evses": [{"limits": limits}]}) == (
+        "evses\n  limits  board 32 A, cable 20.5 A\n"
+    )
+    assert shown(PlainShow, "result", "x", {"evses": [{"odd": [{"a": 1, "b": [2]}]}]}) == (
+        'evses\n  odd  [{"a": 1, "b": [2]}]\n'
+    )
+
+
 def test_nothing_to_tell() -> None:
     assert shown(PlainShow, "result", "unplug", {}) == "unplug: done\n"
 

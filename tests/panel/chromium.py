@@ -56,8 +56,13 @@ class Browser:
         self.driver = Chrome(options=options, service=Service(chromedriver))
         self.driver.set_script_timeout(60)
 
-    def open(self, url: str, *, size: tuple[int, int] = DESK, scheme: str = "dark", fresh: bool = True) -> None:
-        """Show a page as a first visit (`fresh`), in a window of this size, on a system that prefers this colour scheme."""
+    def open(
+        self, url: str, *, size: tuple[int, int] = DESK, scheme: str = "dark", fresh: bool = True, shows: str = "online"
+    ) -> None:
+        """Show a page as a first visit (`fresh`), in a window of this size, on a system that prefers this colour scheme.
+
+        `shows` is what its connection says then.
+        """
         width, height = size
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
@@ -70,7 +75,7 @@ class Browser:
         self.driver.get("about:blank")
         self.complaints()  # what the page before had to say is not this one's fault
         self.driver.get(url)
-        self.until(lambda: "online" in self.text("#connection"), "the page shows the station online")
+        self.until(lambda: shows in self.text("#connection"), f"the page shows the station: {shows}")
 
     def close(self) -> None:
         self.driver.quit()

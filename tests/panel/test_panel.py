@@ -6,7 +6,7 @@ import json
 
 from selenium.webdriver.common.keys import Keys
 
-from tests.panel.chromium import Browser
+from tests.panel.chromium import Browser, script
 from tests.panel.hostile import SCRIPT, hostile_csms
 from tests.panel.running import RunningStation, running
 
@@ -218,6 +218,48 @@ def test_keys_power_and_network(browser: Browser, station: RunningStation) -> No
     browser.find(".top button", "Resume")
     browser.keys(" ")
     browser.find(".top button", "Pause")
+
+
+def test_a_page_opened_without_power_says_so_and_fills(browser: Browser) -> None:
+    with running("--speed", "10") as station:
+        station.do("power_cut")
+        browser.open(station.url, shows="No power")
+        assert "The power is cut" in browser.find(".dark").text
+        for part in (".tiles", ".facts", ".controls", ".why", ".plots"):
+            assert not browser.all(part)[0].is_displayed(), part
+        browser.click(".no-power button", "Power on")
+        browser.until(lambda: browser.text(".facts-head h2") == "EVSE 1", "the EVSEs are told")
+        assert browser.find(".controls button", "Plug in").is_enabled()
+        assert not browser.all(".no-power")[0].is_displayed()
+        assert not browser.all(".dark")[0].is_displayed()
+    browser.complaints()  # the lost connection is among them
+
+
+def test_a_page_opened_in_a_session_shows_it_from_its_beginning(browser: Browser) -> None:
+    with running("--speed", "60") as station:
+        station.do("plug", evse=1)
+        station.do("swipe", evse=1)
+        browser.until(lambda: sampled(station) >= 3, "the running session has told samples")
+        browser.open(station.url)
+        browser.until(lambda: browser.text(".facts-head .badge") == "Charging", "it charges")
+        began, now = (browser.text(f".plot-foot > span:nth-of-type({n})") for n in (1, 2))
+        assert began == station.look("state")["evses"][0]["transaction"]["started"][11:19]
+        assert now > began
+
+
+def sampled(station: RunningStation) -> int:
+    running_one = station.look("state")["evses"][0]["transaction"]
+    if running_one is None:
+        return 0
+    facts = station.look(f"transaction?id={running_one['id']}")["facts"]
+    return sum(fact["trigger"] == "MeterValuePeriodic" for fact in facts)
+
+
+def test_nothing_is_counted_before_the_station_has_told(browser: Browser, station: RunningStation) -> None:
+    browser.open(station.url)
+    told = browser.run_async(script("loading"))
+    assert told == [["Loading…", "0 frames"], ["Loading…", "1 frame", "0 of 1 frame"], True]
+    assert browser.text(".count") != "0 frames"
 
 
 def test_hostile_texts_are_texts_and_a_restart_is_survived(browser: Browser) -> None:

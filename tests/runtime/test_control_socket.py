@@ -9,6 +9,7 @@ import os
 import socket
 import stat
 import struct
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 
 from station.errors import ConfigError
 from station.runtime import control_socket
-from station.runtime.control_path import SYSTEM, candidates, own_path
+from station.runtime.control_path import SYSTEM, candidates, distrust, own_path
 from station.runtime.control_socket import MOST_CLIENTS, ControlSocket, SocketError
 from station.runtime.lines import MOST_LINE
 from tests.runtime.small_control import SmallControl
@@ -303,11 +304,57 @@ async def test_close_hangs_up(tmp_path: Path) -> None:
 
 
 def test_where_it_is_looked_for() -> None:
-    assert candidates({}) == [SYSTEM]
+    assert candidates({})[1:] == [SYSTEM]
     assert candidates({"XDG_RUNTIME_DIR": "/run/user/7"}) == [Path("/run/user/7/pilotwire.sock"), SYSTEM]
     assert candidates({"XDG_RUNTIME_DIR": "/run/user/7", "PILOTWIRE_SOCKET": "/x"}) == [Path("/x")]
     assert own_path("/y", {"PILOTWIRE_SOCKET": "/x"}) == Path("/y")
     assert own_path("", {"PILOTWIRE_SOCKET": "/x", "XDG_RUNTIME_DIR": "/r"}) == Path("/x")
     assert own_path("", {"XDG_RUNTIME_DIR": "/r"}) == Path("/r/pilotwire.sock")
-    with pytest.raises(ConfigError, match="--socket: name a path"):
+
+
+def test_without_a_runtime_directory_both_meet_in_a_private_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    path = tmp_path / f"pilotwire-{os.getuid()}" / "control.sock"
+    assert candidates({}) == [path, SYSTEM]
+    assert not path.parent.exists(), "who only looks makes nothing"
+    assert distrust(path) is None
+    old = os.umask(0o277)
+    try:
+        assert own_path("", {}) == path
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(path.parent.lstat().st_mode) == 0o700
+    assert own_path("", {}) == path, "what is there already is taken"
+    assert distrust(path) is None
+
+
+@pytest.mark.parametrize("how", ["open", "link", "file", "of another"])
+def test_a_private_directory_that_is_not_private_is_refused(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    folder = tmp_path / f"pilotwire-{os.getuid()}"
+    if how == "file":
+        folder.touch(0o700)
+    elif how == "link":
+        (tmp_path / "elsewhere").mkdir(0o700)
+        folder.symlink_to(tmp_path / "elsewhere")
+    else:
+        folder.mkdir(0o700)
+        folder.chmod(0o755 if how == "open" else 0o700)
+    if how == "of another":
+        uid = os.getuid() + 1
+        monkeypatch.setattr(os, "getuid", lambda: uid)
+        folder.rename(tmp_path / f"pilotwire-{uid}")
+    with pytest.raises(ConfigError, match=r"pilotwire-\d+ .*Remedy"):
+        own_path("", {})
+    assert "Remedy" in str(distrust(candidates({})[0]))
+    assert distrust(tmp_path / "c.sock") is None, "what somebody names is his own business"
+
+
+def test_nowhere_to_make_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(ConfigError, match=r"--socket: .*none.*name a path"):
         own_path("", {})

@@ -144,14 +144,20 @@ def test_make_show_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         main(["pki", "make", str(folder), "--host", "csms.test", "--station", "CS-1", "--organisation", "Stroh"]) == 0
     )
     out = capsys.readouterr().out
-    assert re.search(r"\d+ certificates in ", out)
+    head = re.match(r"(\d+) certificates in .+ \((\d+) of them defective on purpose, in bad/\)", out)
+    assert head is not None
+    made = int(head[1])
     assert str(folder / "station" / "leaf-CS-1.key") in out
     assert main(["pki", "show", str(folder / "csms" / "server.pem"), "--hash", "SHA512"]) == 0
     out = capsys.readouterr().out
     assert "O=Stroh" in out
     assert "csms.test" in out
     assert main(["pki", "check", str(folder)]) == 0
-    assert "all good" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "all good" in told
+    counts = re.search(r"(\d+) certificates, all good; (\d+) defective ones in bad/ left out", told)
+    assert counts is not None
+    assert int(counts[1]) + int(counts[2]) == made
     (folder / "csms" / "server.key").chmod(0o640)
     assert main(["pki", "check", str(folder)]) == 1
     assert "chmod 600" in capsys.readouterr().out

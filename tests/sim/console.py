@@ -38,7 +38,7 @@ class Console:
         self._size = struct.pack("HHHH", lines, columns, 0, 0)
         self._environ = {**os.environ, "TERM": "xterm-256color", "NO_COLOR": "", **environ}
         self.output = ""
-        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.code: int | None = None
 
     def __enter__(self) -> Self:

@@ -193,7 +193,8 @@ def test_lines(version: str, start: str, capsys: pytest.CaptureFixture[str]) -> 
     assert f"OCPP {version}, seed 1, towards the embedded CSMS" in out[0]
     assert any("station > BootNotification" in line for line in out)
     assert any(f"station > {start}" in line for line in out)
-    assert any("EVSE 1 Charging: 10.9 kW" in line and "because: " in line for line in out)
+    assert any("EVSE 1 Charging: 10.9 kW" in line and "offered 32 A, because: car takes less" in line for line in out)
+    assert not any("control socket" in line for line in out)
     assert "0 sessions ended (0.000 kWh), 1 running (2." in out[-1]
     assert out[-1].endswith(" 0 errors; all delivered")
 

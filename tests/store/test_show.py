@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from station.__main__ import main
 from station.clock import Now
 from station.core.facts import SecurityFact, TxFact, to_json
 from station.core.types import ChargingState, IdToken, TokenKind, Trigger, TxPhase
@@ -55,8 +56,30 @@ def database(tmp_path: Path) -> Path:
 def test_the_queue(database: Path) -> None:
     first, second = (json.loads(line) for line in show.MAKERS["queue"](database).splitlines())
     assert (first["record"], first["tx_id"], first["version"]) == (1, "tx-1", None)
+    assert first["fact"]["at"] == "1970-01-01T00:00:02.000Z"
     assert first["fact"]["token"] == ["04A1B2C3", "ISO14443"]
     assert (second["action"], second["payload"]["connectorId"]) == ("StartTransaction", 1)
+
+
+def test_a_time_that_nobody_knew_is_told_as_such(tmp_path: Path) -> None:
+    file = tmp_path / "station.db"
+    store = SqliteStore.open(file, threaded=False, now_wall=lambda: 0.0)
+    fact = replace(FACT, at=Now(1.0, 2.0, trusted=False))
+    store.commit([AddRecord(store.next_record_id(), to_json(fact), "tx-1")], lambda _error: None)
+    store.close()
+    (row,) = (json.loads(line) for line in show.MAKERS["queue"](file).splitlines())
+    assert row["fact"]["at"] == "1970-01-01T00:00:02.000Z (the clock was not set)"
+
+
+@pytest.mark.parametrize("what", ["queue", "dead"])
+def test_nothing_is_said_where_no_pipe_reads_it(what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "station.db"
+    SqliteStore.open(file, threaded=False, now_wall=lambda: 0.0).close()
+    assert main(["store", what, str(file)]) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"{file}: ")
+    assert err.count("\n") == 1
 
 
 def test_dead_letters(database: Path) -> None:

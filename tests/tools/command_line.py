@@ -54,6 +54,8 @@ def _name(action: argparse.Action) -> str:
         value = "|".join(str(choice) for choice in action.choices)
     else:
         value = str(action.metavar or action.dest)
+    if action.nargs == "?":
+        value = f"[{value}]"
     if not action.option_strings:
         return value
     if isinstance(action, argparse.BooleanOptionalAction):

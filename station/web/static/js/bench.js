@@ -1,6 +1,7 @@
 // The left half: the EVSEs, and everything about the chosen one.
 
-import { fill, h, setText } from "./dom.js";
+import { act } from "./actions.js";
+import { button, fill, h, setText } from "./dom.js";
 import { EvseControls } from "./evse_controls.js";
 import { EvseFacts } from "./evse_facts.js";
 import { EvseTiles } from "./evse_tiles.js";
@@ -25,7 +26,11 @@ export class Bench {
     /** The EVSEs as they were told last: without power nobody tells. @type {import("./types.js").Evse[]} */
     this.evses = [];
     this.dark = h("p", { class: "dark", role: "status", hidden: true });
-    fill(this.element, this.dark, this.tiles.element, this.facts.element, this.controls.element, this.facts.why, this.plots.element);
+    this.noPower = noPower(station);
+    /** What there is to see of EVSEs, as soon as one is known. */
+    this.parts = [this.tiles.element, this.facts.element, this.controls.element, this.facts.why, this.plots.element];
+    for (const part of this.parts) part.hidden = true;
+    fill(this.element, this.dark, this.noPower, this.parts);
     this.redraw = beforePaint(() => this.#draw());
     station.stateChanged.on((state) => {
       if (state.evses.length > 0) this.evses = state.evses;
@@ -58,12 +63,16 @@ export class Bench {
 
   #draw() {
     const state = this.station.state;
-    if (state === null || this.evses.length === 0) return;
-    if (this.#evse() === undefined) this.chosen = this.evses[0].evse;
+    if (state === null) return;
     const off = state.evses.length === 0;
+    const known = this.evses.length > 0;
     this.dark.hidden = !off;
-    setText(this.dark, state.station.powered ? "The program does not run: what you see is how it was." : "The power is cut. What was saved last stands; what you see is how it was.");
-    this.element.classList.toggle("without", off);
+    setText(this.dark, darkness(state.station.powered, known));
+    this.noPower.hidden = known || state.station.powered;
+    for (const part of this.parts) part.hidden = !known;
+    this.element.classList.toggle("without", off && known);
+    if (!known) return;
+    if (this.#evse() === undefined) this.chosen = this.evses[0].evse;
     this.tiles.show(this.evses, this.chosen);
     const evse = this.#evse();
     if (evse === undefined) return;
@@ -71,4 +80,28 @@ export class Bench {
     this.controls.show(evse, state.station.faults);
     this.plots.show(this.station.history(this.chosen), this.station.now());
   }
+}
+
+/**
+ * Why nobody tells how the EVSEs are.
+ * @param {boolean} powered
+ * @param {boolean} known they were told of before
+ */
+function darkness(powered, known) {
+  const why = powered ? "The program does not run" : "The power is cut. What was saved last stands";
+  return known ? `${why}${powered ? ":" : ";"} what you see is how it was.` : `${why}.`;
+}
+
+/**
+ * In the place of the EVSEs, when the page was opened without power.
+ * @param {import("./station.js").StationModel} station
+ */
+function noPower(station) {
+  return h(
+    "section",
+    { class: "no-power", "aria-label": "No power", hidden: true },
+    h("h2", {}, "No power"),
+    h("p", { class: "dim" }, "Without power nobody tells how the EVSEs are. They are shown here when it is back."),
+    button("Power on", () => void act(station, "power_on", {}, "The power is back"), { class: "btn primary", title: "Bring the power back (c)" }),
+  );
 }

@@ -17,6 +17,7 @@ import { VirtualList } from "./virtual_list.js";
 const narrow = matchMedia("(max-width: 640px)");
 const ROW = 25;
 const NARROW_ROW = 46;
+const NONE = "No frames. Plug in a car, or loosen the filter.";
 
 export class Conversation {
   /**
@@ -40,7 +41,6 @@ export class Conversation {
       show: showRow,
       key: (/** @type {Frame} */ frame) => frame.n,
       chosen: (frame) => this.#open(frame),
-      empty: "No frames. Plug in a car, or loosen the filter.",
     });
     this.list.canFollow = true;
     this.list.follow(true);
@@ -102,9 +102,9 @@ export class Conversation {
   }
 
   #draw() {
-    const { all, shown } = this.frames;
-    setText(this.count, shown.length === all.length ? `${all.length} frames` : `${shown.length} of ${all.length} frames`);
-    this.list.setItems(shown);
+    setText(this.count, this.frames.counted);
+    setText(this.list.note, this.frames.loaded ? NONE : "Loading…");
+    this.list.setItems(this.frames.shown);
     this.detail.refresh();
   }
 }

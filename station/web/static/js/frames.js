@@ -60,6 +60,8 @@ export class FrameLog {
     this.actions = new Map();
     /** @type {Set<string>} */
     this.transactions = new Set();
+    /** Whether the station has told which there are: no frames until then means nothing. */
+    this.loaded = false;
     this.filter = everything();
     this.matches = matcher(this.filter);
     /** Frames came or went. @type {Signal<void>} */
@@ -91,6 +93,14 @@ export class FrameLog {
     this.actions.clear();
     this.transactions.clear();
     this.refilter(this.filter);
+  }
+
+  /** How many there are, in words. */
+  get counted() {
+    const all = this.all.length;
+    if (!this.loaded && all === 0) return "Loading…";
+    const frames = all === 1 ? "frame" : "frames";
+    return this.shown.length === all ? `${all} ${frames}` : `${this.shown.length} of ${all} ${frames}`;
   }
 
   /** @param {FrameFilter} filter */

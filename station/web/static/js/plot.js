@@ -18,7 +18,7 @@ import { h, setText } from "./dom.js";
  * }} PlotOptions
  */
 
-const LEFT = 48;
+const LEFT = 54;
 const RIGHT = 6;
 const TOP = 5;
 const BOTTOM = 4;
@@ -42,8 +42,10 @@ export class Plot {
     this.values = options.series.map(() => h("span", { class: "plot-value" }, "–"));
     const legend = options.series.map((series, index) => {
       const mark = h("i", { class: `swatch${series.dashed ? " dashed" : ""}` });
-      mark.style.setProperty("--swatch", `var(${series.colour})`);
-      return h("span", { class: "plot-key", title: series.name }, mark, series.name ? h("span", { class: "plot-name" }, `${series.name} `) : null, this.values[index]);
+      const name = series.name ? h("span", { class: "plot-name" }, series.name) : null;
+      const key = h("span", { class: "plot-key", title: series.name }, mark, name, this.values[index]);
+      key.style.setProperty("--swatch", `var(${series.colour})`);
+      return key;
     });
     this.element = h(
       "figure",

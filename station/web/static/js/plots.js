@@ -20,7 +20,7 @@ function makePlots() {
     new Plot({
       title: "Current", unit: "A", decimals: 1, least: 6,
       series: [
-        { name: "limit", colour: "--c-limit", decimals: 0, dashed: true, steps: true, value: (s) => s.limit },
+        { name: "offer", colour: "--c-limit", decimals: 0, dashed: true, steps: true, value: (s) => s.limit },
         { name: "L1", colour: "--c-l1", value: phase(0) },
         { name: "L2", colour: "--c-l2", value: phase(1) },
         { name: "L3", colour: "--c-l3", value: phase(2) },

@@ -108,6 +108,7 @@ export class StationModel {
     if (known !== undefined && !(await this.#continues(known))) this.frames.clear();
     for (;;) {
       const page = await this.#page(this.frames.last, PAGE);
+      this.frames.loaded = true;
       this.frames.add(page);
       if (page.length < PAGE) return;
     }

@@ -48,6 +48,7 @@ export class VirtualList {
   /** @param {readonly T[]} items shown from now on; the same array grown is fine */
   setItems(items) {
     this.items = items;
+    this.note.hidden = items.length > 0;
     this.refresh();
   }
 

@@ -166,6 +166,7 @@ export class CsmsModel {
         found = await this.#framesAfter(-1);
       }
     }
+    this.frames.loaded = true;
     this.frames.add(found);
   }
 

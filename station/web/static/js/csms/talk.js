@@ -18,6 +18,7 @@ import { stationOf } from "./talk_frames.js";
 const narrow = matchMedia("(max-width: 640px)");
 const ROW = 25;
 const NARROW_ROW = 46;
+const NONE = "No frames. Connect a station, or loosen the filter.";
 
 /** Something of a frame to send again. @typedef {{station: string, text?: string, action?: string, payload?: unknown}} Again */
 
@@ -44,7 +45,6 @@ export class Talk {
       show: showRow,
       key: (/** @type {import("../types.js").Frame} */ frame) => frame.n,
       chosen: (frame) => this.#open(frame),
-      empty: "No frames. Connect a station, or loosen the filter.",
     });
     this.list.canFollow = true;
     this.list.follow(true);
@@ -104,9 +104,9 @@ export class Talk {
   }
 
   #draw() {
-    const { all, shown } = this.frames;
-    setText(this.count, shown.length === all.length ? `${all.length} frames` : `${shown.length} of ${all.length} frames`);
-    this.list.setItems(shown);
+    setText(this.count, this.frames.counted);
+    setText(this.list.note, this.frames.loaded ? NONE : "Loading…");
+    this.list.setItems(this.frames.shown);
     this.detail.refresh();
   }
 }
