@@ -72,7 +72,7 @@ QUICK: Mapping[str, str] = {
     "OCPPCommCtrlr.RetryBackOffRandomRange": "0",
     "OCPPCommCtrlr.RetryBackOffRepeatTimes": "0",
 }
-PATIENCE_S = 1200.0
+PATIENCE_S = 120.0
 STEP_S = 0.25
 
 
