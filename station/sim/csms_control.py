@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import difflib
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from typing import cast
 
 from station.errors import ControlError, Problem, StationError
 from station.runtime.control_command import describe, read
 from station.runtime.control_types import Json, Listener
+from station.sim.csms_command import CsmsCommand
 from station.sim.csms_commands import CSMS_COMMANDS
 from station.sim.csms_host import CsmsHost
 from station.sim.csms_journal import SeenFrame
@@ -42,13 +45,10 @@ class CsmsControl:
             near = difflib.get_close_matches(name, CSMS_COMMANDS, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(CSMS_COMMANDS)}"
             raise ControlError("unknown", [Problem("", f"there is no command {name[:40]!r}; {hint}")])
-        command = read(cls, arguments)
+        command = cast(CsmsCommand, read(cls, arguments))
         try:
-            if cls.exclusive:
-                async with self._exclusive:
-                    result = await command.act(self.host)  # type: ignore[arg-type]  # a CSMS is no station: CsmsCommand takes it
-            else:
-                result = await command.act(self.host)  # type: ignore[arg-type]  # as above
+            async with self._exclusive if cls.exclusive else nullcontext():
+                result = await command.act(self.host)
         except ControlError:
             raise
         except (StationError, OSError) as error:

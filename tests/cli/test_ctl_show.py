@@ -46,7 +46,7 @@ ROW = {
 
 def shown(show: type[Show], what: str, *arguments: object, **more: object) -> str:
     stream = io.StringIO()
-    getattr(show(stream), what)(*arguments, **more)  # type: ignore[call-arg]
+    getattr(show(stream), what)(*arguments, **more)
     return stream.getvalue()
 
 

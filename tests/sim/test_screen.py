@@ -67,9 +67,9 @@ def test_a_session_in_every_size(columns: int, lines: int) -> None:
 
 def test_where_the_panel_and_the_socket_are() -> None:
     async def work(lab: Lab, _screen: Screen) -> None:
-        text = draw(Screen(lab, places=["front panel: http://127.0.0.1:8180/", "control socket: /tmp/x.sock"]), 80, 24)
+        text = draw(Screen(lab, places=["front panel: http://127.0.0.1:8180/", "control socket: /run/x.sock"]), 80, 24)
         assert "front panel: http://127.0.0.1:8180/" in text
-        assert "control socket: /tmp/x.sock" in text
+        assert "control socket: /run/x.sock" in text
         for key, what in KEYS:
             assert f" {key}  {what}" in text
 
