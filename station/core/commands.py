@@ -14,6 +14,7 @@ from station.core import (
     permission,
     resetting,
     session,
+    smart,
     unlocking,
 )
 from station.core import evse as rules
@@ -21,12 +22,16 @@ from station.core.effects import Reply, Save, SettingChanged
 from station.core.events import (
     ChangeAvailability,
     ClearCache,
+    ClearProfiles,
     Command,
+    GetComposite,
     GetLog,
+    InstallProfile,
     RaiseSecurityProfile,
     RemoteStart,
     RemoteStop,
     Reset,
+    SetNeeds,
     SetNetworkProfile,
     SetVariables,
     TriggerFirmwareStatus,
@@ -53,6 +58,8 @@ _MUST_BE_SAVED = (
     RaiseSecurityProfile,
     GetLog,
     UpdateFirmware,
+    InstallProfile,
+    ClearProfiles,
 )
 
 
@@ -80,14 +87,15 @@ def obey(turn: Turn, command: Command) -> None:
             _trigger(turn, command)
         case SetNetworkProfile() | RaiseSecurityProfile() | GetLog() | UpdateFirmware():
             _manage(turn, command)
-        case TriggerLogStatus() | TriggerFirmwareStatus():
-            _trigger_file_status(turn, command)
         case _:
-            assert_never(command)
+            _obey_owner(turn, command)
 
 
-def _trigger_file_status(turn: Turn, command: TriggerLogStatus | TriggerFirmwareStatus) -> None:
+def _obey_owner(turn: Turn, command: TriggerLogStatus | TriggerFirmwareStatus | smart.Commands) -> None:
+    """Commands whose block has a module of its own."""
     match command:
+        case InstallProfile() | ClearProfiles() | GetComposite() | SetNeeds():
+            smart.obey(turn, command)
         case TriggerLogStatus():
             diagnostics.trigger(turn, command)
         case TriggerFirmwareStatus():

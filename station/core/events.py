@@ -10,19 +10,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hal.api import HalEvent
+from station.core.charging.policy import RULES_201, Rules
+from station.core.charging.profiles import LimitSource, Profile, Purpose, RateUnit
 from station.core.types import Credentials, IdToken, NetworkProfile, ResetKind, TokenInfo
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteStart:
-    """F01, F02. `evse` None: the station chooses. `profile` is a charging profile in wire form, or None."""
+    """F01, F02. `evse` None: the station chooses. `profile`: for the transaction to come (K05), judged by `rules`."""
 
     ref: int
     token: IdToken
     remote_start_id: int | None = None
     evse: int | None = None
     group: IdToken | None = None
-    profile: dict[str, Any] | None = None
+    profile: Profile | None = None
+    rules: Rules = RULES_201
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +190,61 @@ class TriggerFirmwareStatus:
     signed: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class InstallProfile:
+    """K01, 1.6 5.16: install a charging profile at `evse` (0: the station), judged by the rules of the version it came in."""
+
+    ref: int
+    profile: Profile
+    evse: int
+    rules: Rules = RULES_201
+    source: LimitSource = LimitSource.CSO
+
+
+@dataclass(frozen=True, slots=True)
+class ClearProfiles:
+    """K10, 1.6 5.5: an id alone, or everything that fits all that is given. Accepted, or Unknown when nothing fits.
+
+    External constraints are never cleared by a CSMS (K10.FR.06): `by` tells whose profiles may go.
+    """
+
+    ref: int
+    profile_id: int | None = None
+    evse: int | None = None
+    purpose: Purpose | None = None
+    stack_level: int | None = None
+    by: LimitSource = LimitSource.CSO
+
+
+@dataclass(frozen=True, slots=True)
+class GetComposite:
+    """K08, 1.6 5.7: the verdict's data has a `station.core.charging.composite.Composite` under "composite". unit None: ours to choose.
+
+    merge_causes False keeps neighbours apart that differ only in who binds (for people).
+    """
+
+    ref: int
+    evse: int
+    duration_s: int
+    unit: RateUnit | None = None
+    merge_causes: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SetNeeds:
+    """What the driver at `evse` wants of this session: when to leave (wall), how much energy until then, priority among the EVSEs.
+
+    None leaves a wish as it was; `clear` forgets all of them first.
+    """
+
+    ref: int
+    evse: int
+    departs: float | None = None
+    energy_wh: float | None = None
+    priority: int | None = None
+    clear: bool = False
+
+
 Command = (
     RemoteStart
     | RemoteStop
@@ -204,6 +262,10 @@ Command = (
     | UpdateFirmware
     | TriggerLogStatus
     | TriggerFirmwareStatus
+    | InstallProfile
+    | ClearProfiles
+    | GetComposite
+    | SetNeeds
 )
 
 

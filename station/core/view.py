@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from hal.api import FaultCode, Lamp, LockState, MeterReading, PilotState
 from station.core.charging.limits import Limit
+from station.core.charging.profiles import Installed
 from station.core.types import ChargingState, ConnectorPhase, ConnectorState, IdToken, NetworkProfile
 
 
@@ -76,7 +77,10 @@ NO_NETWORK = NetworkView()
 
 @dataclass(frozen=True, slots=True)
 class StationView:
-    """The whole station. `online`: the CSMS has accepted us and answers. faults: of the station, not of one EVSE."""
+    """The whole station. `online`: the CSMS has accepted us and answers. faults: of the station, not of one EVSE.
+
+    profiles: every charging profile that is installed.
+    """
 
     online: bool
     operative: bool
@@ -85,6 +89,7 @@ class StationView:
     evses: tuple[EvseView, ...]
     network: NetworkView = NO_NETWORK
     faults: tuple[FaultCode, ...] = ()
+    profiles: tuple[Installed, ...] = ()
 
     def evse(self, number: int) -> EvseView:
         """Raises KeyError for an unknown EVSE."""

@@ -1,0 +1,64 @@
+"""What the core remembers of smart charging, and how the operator has set it up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from station.core.charging.balance import Memory, Tuning
+from station.core.charging.composite import Zone
+from station.core.charging.policy import Policy
+from station.core.charging.profiles import Installed
+
+
+@dataclass(frozen=True, slots=True)
+class Derating:
+    """Connector temperature: full current up to `full_c`, falling in a line to the minimum current at `least_c` (degrees Celsius)."""
+
+    full_c: float = 65.0
+    least_c: float = 80.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChargingSetup:
+    """What the operator's file says. station_max_a: fuse of the grid connection per phase, station_max_w: in total;
+    imbalance_max_a: most difference between two phases. priority: per EVSE. max_*: what the device model tells as limits of
+    SmartChargingCtrlr.
+    """
+
+    policy: Policy = field(default_factory=Policy)
+    tuning: Tuning = field(default_factory=Tuning)
+    derating: Derating = field(default_factory=Derating)
+    zone: Zone | None = None
+    station_max_a: float | None = None
+    station_max_w: float | None = None
+    imbalance_max_a: float | None = None
+    priority: Mapping[int, int] = field(default_factory=dict)
+    max_stack_level: int = 20
+    max_periods: int = 1024
+    max_profiles: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What the driver of one session asked for: wall second of departure, Wh wanted until then, priority among the EVSEs."""
+
+    departs: float | None = None
+    energy_wh: float | None = None
+    priority: int | None = None
+
+
+@dataclass(slots=True)
+class Charging:
+    """profiles: by id. shown: the same as a tuple for whoever looks. offline_since: monotonic, None while the CSMS answers.
+
+    ready: per EVSE, wall second at which its transaction was authorised and connected (Relative starts there). shares: of the balancer.
+    """
+
+    setup: ChargingSetup = field(default_factory=ChargingSetup)
+    profiles: dict[int, Installed] = field(default_factory=dict)
+    shown: tuple[Installed, ...] = ()
+    offline_since: float | None = None
+    ready: dict[int, int] = field(default_factory=dict)
+    needs: dict[int, Needs] = field(default_factory=dict)
+    balance: Memory = field(default_factory=Memory)
