@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from station import __version__
-from station.cli import csms, ctl, listen, pki
+from station.cli import csms, ctl, explain, listen, pki
 from station.cli.kinds import seconds
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ def parser() -> argparse.ArgumentParser:
     ctl.add(commands)
     csms.add(commands)
     pki.add(commands)
+    explain.add(commands)
     return top
 
 

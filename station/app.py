@@ -20,6 +20,7 @@ from station.app_setup import EvseSetup, StationSetup, Surroundings, file_store,
 from station.clock import Clock
 from station.core import live
 from station.core.components import standard_definitions
+from station.core.components_charging import ChargingLimits
 from station.core.device_model import DeviceModel, Refusal, VariableKey
 from station.core.events import ShutdownRequested, VariableWrite
 from station.core.station import Station
@@ -100,7 +101,12 @@ class StationApp:
             self.model = self._make_model()
             self.rebooting: asyncio.Future[str] = loop.create_future()
             station = Station(
-                self._infos(), self.model, self.new_id, meter_poll_s=setup.meter_poll_s, network=network_of(setup)
+                self._infos(),
+                self.model,
+                self.new_id,
+                meter_poll_s=setup.meter_poll_s,
+                network=network_of(setup),
+                charging=setup.charging,
             )
             self.jobs = Jobs(self.store, self._job_reported)
             self.hosts = tuple(self._host(name, board) for name, board in self.boards.items())
@@ -136,7 +142,8 @@ class StationApp:
 
     def _make_model(self) -> DeviceModel:
         saved = {key: str(row["value"]) for key, row in self._rows.get("variable", {}).items() if "value" in row}
-        model = DeviceModel(standard_definitions(self._infos(), variables_of(self.setup)), saved)
+        limits = ChargingLimits.of(self.setup.charging)
+        model = DeviceModel(standard_definitions(self._infos(), variables_of(self.setup), limits), saved)
         for component, variable, value in (
             ("ChargingStation", "Model", self.setup.model),
             ("ChargingStation", "VendorName", self.setup.vendor),
@@ -363,4 +370,5 @@ def _info(setup: EvseSetup, unit: EvseUnit) -> EvseInfo:
         fixed_cable=fixed,
         has_meter=unit.meter is not None,
         ventilated=unit.ventilated,
+        phase_switching=unit.phase_switching,
     )

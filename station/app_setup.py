@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hal.api import Board
+from station.core.charging.memory import ChargingSetup
 from station.core.types import NetworkProfile
 from station.ocpp.client_settings import LinkFactory
 from station.ocpp.link import Link
@@ -51,6 +52,7 @@ class StationSetup:
     key_algorithm: of the keys that it makes for itself. token: where they are kept, None: in files.
     files: folder for logs and firmware on their way, None: files are not transferred.
     versions: OCPP versions to offer, best first. variables: device-model overrides ("TxCtrlr.EVConnectionTimeOut": "60").
+    charging: limits of the station as a whole and how its EVSEs share them, None: none.
     boot_reason: told to the CSMS instead of the one that is found (BootReasonEnumType); for tests.
     """
 
@@ -86,6 +88,7 @@ class StationSetup:
     meter_poll_s: float = 5.0
     trust_clock: bool = True
     boot_reason: str | None = None
+    charging: ChargingSetup | None = None
 
 
 def host_boot_id() -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from station.config_charging import ChargingSettings
 from station.config_check import Claims, DriverCheck, Sections, check_all
 from station.config_fields import IDENTITY, Flag, Integer, IntegerList, Number, Text, WordList, setting
 from station.config_own import FILE, ControlSettings, FilesSettings, SecuritySettings
@@ -24,6 +25,7 @@ from station.errors import ConfigError
 
 __all__ = [
     "BoardSettings",
+    "ChargingSettings",
     "ClockSettings",
     "ControlSettings",
     "CsmsSettings",
@@ -48,6 +50,7 @@ SECTIONS = (
     "store",
     "board",
     "evse",
+    "charging",
     "variables",
     "log",
     "clock",
@@ -243,6 +246,13 @@ class EvseSettings:
     fixed_cable: bool | None = setting(
         Flag(), "Whether the cable is attached to the station.", default=None, example=False
     )
+    phase_rotation: str | None = setting(
+        Text(choices=("RST", "RTS", "SRT", "STR", "TRS", "TSR")),
+        "Which lines of the supply its phases are wired to (key ConnectorPhaseRotation of OCPP 1.6).",
+        default=None,
+        example="STR",
+    )
+    priority: int = setting(Integer(0, 100), 'With `share = "priority"`: the higher is served first.', default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +298,7 @@ class Settings:
     security: SecuritySettings = field(default_factory=SecuritySettings)
     files: FilesSettings = field(default_factory=FilesSettings)
     control: ControlSettings = field(default_factory=ControlSettings)
+    charging: ChargingSettings = field(default_factory=ChargingSettings)
     variables: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     warnings: tuple[str, ...] = ()
 
@@ -346,6 +357,7 @@ def parse(
         ),
         files=_resolved(find_table(FilesSettings, data, ("files",), report), ("directory",), base),
         control=_resolved(find_table(ControlSettings, data, ("control",), report), ("socket",), base),
+        charging=find_table(ChargingSettings, data, ("charging",), report),
         boards=find_boards(BoardSettings, data, report),
         evses=find_list(EvseSettings, data, "evse", report),
         variables=find_variables(data, report),
@@ -371,6 +383,7 @@ def parse(
         security=read.security.build(),
         files=read.files.build(),
         control=read.control.build(),
+        charging=read.charging.build(),
         variables=read.variables,
         warnings=tuple(report.warnings),
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from hal.errors import HalError
+from station.config_charging import check_charging
 from station.config_network import check_networks
 from station.config_read import Found, got
 from station.config_secret import SOURCES, read_secret
@@ -27,6 +28,7 @@ from station.store.private import readable_by_others
 if TYPE_CHECKING:
     from station.config import (
         BoardSettings,
+        ChargingSettings,
         ClockSettings,
         ControlSettings,
         CsmsSettings,
@@ -58,6 +60,7 @@ class Sections:
     store: Found[StoreSettings]
     log: Found[LogSettings]
     clock: Found[ClockSettings]
+    charging: Found[ChargingSettings]
     security: Found[SecuritySettings]
     files: Found[FilesSettings]
     control: Found[ControlSettings]
@@ -79,6 +82,7 @@ def check_all(
     _check_csms(read.csms, report, environ)
     check_networks(read.csms, read.networks, report)
     check_token(read.security, report, environ)
+    check_charging(read.charging, report)
     _check_identity(read.station, read.csms, report)
     _check_numbers(read.boards, report)
     wrong = _check_drivers(read.boards, report, driver_check) if driver_check is not None else set()

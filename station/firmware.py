@@ -16,6 +16,7 @@ from hal.api import Board, OnHostLoss
 from hal.registry import claims, create_board, names
 from station import __version__
 from station.app import EvseSetup, StationApp, StationSetup, Surroundings, file_store
+from station.app_charging import charging_setup
 from station.clock import Clock
 from station.config import BoardSettings, Settings, load
 from station.core.types import NetworkProfile
@@ -104,14 +105,21 @@ def setup_of(settings: Settings) -> StationSetup:
             NetworkProfile(one.url, one.security_profile, one.version or "", one.message_timeout_s)
             for one in settings.networks
         ),
-        variables=settings.variables,
+        variables={**rotation_of(settings), **settings.variables},
         trust_clock=settings.clock.trust_system,
         certificates=certificates_of(settings),
         key_algorithm=KeyAlgorithm(settings.security.key_algorithm),
         token=token_of(settings),
         files=_beside_database(settings, settings.files.directory, "files"),
         max_download_bytes=settings.files.max_download_mb * 1024 * 1024,
+        charging=charging_setup(settings.charging, {evse.id: evse.priority for evse in settings.evses}),
     )
+
+
+def rotation_of(settings: Settings) -> Mapping[str, str]:
+    """ConnectorPhaseRotation as the installation tells it, empty when it says nothing."""
+    told = [f"{evse.id}.{evse.phase_rotation}" for evse in settings.evses if evse.phase_rotation is not None]
+    return {"OCPP16LegacyCtrlr.ConnectorPhaseRotation": ",".join(told)} if told else {}
 
 
 def certificates_of(settings: Settings) -> Path:

@@ -14,7 +14,7 @@ from hal.errors import ConfigError
 from hal.sim import pilot
 from hal.sim.battery import Battery
 from hal.sim.car_settings import CarSettings
-from hal.sim.grid import Grid, Phases
+from hal.sim.grid import Grid, Lines, Phases
 from hal.sim.world import Timer, World
 
 _LIVE_V = 90.0  # below this the onboard charger does not run on a phase
@@ -28,6 +28,10 @@ class Socket(Protocol):
 
     @property
     def grid(self) -> Grid: ...
+
+    @property
+    def lines(self) -> Lines:
+        """Where its phases are on the grid."""
 
     def metered(self, energy_wh: float) -> None:
         """So much alternating-current energy has passed."""
@@ -69,6 +73,7 @@ class Car:
         self._offered_a = 0.0
         self._cable_a = math.inf
         self._poles = 0
+        self._begun = 0  # phases that it found when it first drew in this session
         self._limit_a = 0.0
         self._cap_w = 0.0  # direct current, as of the last solve
         self._open_v: Phases = _NOTHING
@@ -207,7 +212,7 @@ class Car:
         self._at = self._idle_since = world.now()
         self.asleep = self._sedated = False
         self._forced = None
-        socket.grid.connect(self)
+        socket.grid.connect(self, socket.lines)
         if self.settings.departure_after_s is not None:
             self._leave.start(self.settings.departure_after_s, self._depart)
 
@@ -227,7 +232,7 @@ class Car:
         self._socket.grid.disconnect(self)
         self._socket = None
         self.s2_closed = False
-        self._signal, self._offered_a, self._poles = PilotSignal.OFF, 0.0, 0
+        self._signal, self._offered_a, self._poles, self._begun = PilotSignal.OFF, 0.0, 0, 0
         self._limit_a = self._cap_w = 0.0
 
     def offer(self, signal: PilotSignal, duty: float) -> None:
@@ -309,6 +314,8 @@ class Car:
         return min(self._offered_a, self.settings.max_a, self._cable_a, self._demand_a)
 
     def _draw(self, limit_a: float) -> None:
+        if limit_a > 0.0 and self._begun == 0:
+            self._begun = self._poles
         self._limit_a = limit_a
         self._resettle()
 
@@ -348,6 +355,8 @@ class Car:
     def solve(self, open_v: Phases, source_ohm: float) -> Phases:
         """Currents under the present limits; all running phases draw the same."""
         wired = min(self._poles, self.settings.phases)
+        if self.settings.keeps_phases and self._begun:
+            wired = min(wired, self._begun)
         self._active = tuple(phase for phase in range(wired) if open_v[phase] >= _LIVE_V)
         self._open_v, self._ohm = open_v, source_ohm
         self._cap_w = 0.0

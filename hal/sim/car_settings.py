@@ -17,6 +17,8 @@ class CarSettings:
     """What a car is and how it behaves. Raises ConfigError for values that no car has.
 
     curve: (SoC percent, W into the battery), rising SoC. phases, max_a: of the onboard charger, per phase.
+    keeps_phases: it finds out once, when it first draws, how many phases there are; more that come later it leaves alone until it is
+    replugged, as many cars do.
     s2_close_s: from an offer to C. start_s: from voltage to current. follow_s: to a changed offer (IEC: 5 s at most).
     stop_s: from X1 to no current and S2 open (IEC: 3 s at most); ignores_x1: a car that does neither.
     sleeps_after_s: after so long without an offer it no longer answers to one until it is woken (pilot state F,
@@ -31,6 +33,7 @@ class CarSettings:
     max_power_w: float = 100_000.0
     curve: tuple[tuple[float, float], ...] = DEFAULT_CURVE
     phases: int = 3
+    keeps_phases: bool = False
     max_a: float = 16.0
     min_a: float = 6.0
     efficiency: float = 0.92
@@ -64,6 +67,7 @@ def _read(values: Mapping[str, object]) -> dict[str, object]:
         "max_power_w": reader.number("max_power_w", 100_000.0, 100.0, 10_000_000.0),
         "curve": reader.points("curve", DEFAULT_CURVE),
         "phases": reader.integer("phases", 3, 1, 3),
+        "keeps_phases": reader.flag("keeps_phases", False),
         "max_a": reader.number("max_a", 16.0, 6.0, 80.0),
         "min_a": reader.number("min_a", 6.0, 6.0, 80.0),
         "efficiency": reader.number("efficiency", 0.92, 0.1, 1.0),

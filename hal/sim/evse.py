@@ -28,7 +28,7 @@ from hal.errors import BusError, ConfigError, DeviceError
 from hal.sim import pilot
 from hal.sim.car import Car
 from hal.sim.contactor import Contactor
-from hal.sim.grid import Grid, Phases
+from hal.sim.grid import ROTATIONS, Grid, Lines, Phases, seen_by
 from hal.sim.lock import SimLock
 from hal.sim.meter import Flow, SimMeter
 from hal.sim.world import Timer
@@ -50,10 +50,14 @@ HARMLESS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class EvseSettings:
-    """What one simulated EVSE is. phases: 1 or 3. Checked by hal.sim.board, which reads them from a configuration."""
+    """What one simulated EVSE is. phases: 1 or 3. Checked by hal.sim.board, which reads them from a configuration.
+
+    rotation: which supply lines are on its L1, L2 and L3, a key of `hal.sim.grid.ROTATIONS`; a single-phase one is on the first.
+    """
 
     max_a: float = 32.0
     phases: int = 3
+    rotation: str = "RST"
     voltage_v: float = 230.0
     fixed_cable: bool = False
     phase_switching: bool = False
@@ -66,7 +70,8 @@ class EvseSettings:
 
 
 class SimEvse:
-    """emit: where events go; the board drops them while it has no power or no host.
+    """emit: where events go; the board drops them while it has no power or no host. loaded_openings: how often the contacts have
+    opened while current flowed, which wears them.
 
     It is the Pilot, the PowerPath and the Indicator of its EvseUnit, and the Socket of a car.
     """
@@ -85,6 +90,7 @@ class SimEvse:
         self.station_blocked = False
         self.powered = True
         self.state = PilotState.A
+        self.loaded_openings = 0
         self._grid = grid
         self._emit = emit
         self._signal = PilotSignal.OFF
@@ -311,6 +317,10 @@ class SimEvse:
     def grid(self) -> Grid:
         return self._grid
 
+    @property
+    def lines(self) -> Lines:
+        return ROTATIONS[self.settings.rotation]
+
     def metered(self, energy_wh: float) -> None:
         self.meter.count(energy_wh)
 
@@ -322,7 +332,7 @@ class SimEvse:
 
     def flow(self) -> Flow:
         """What passes the meter now."""
-        voltage = self._grid.open_v(self.car) if self.powered else (0.0, 0.0, 0.0)
+        voltage = seen_by(self.lines, self._grid.open_v(self.car)) if self.powered else (0.0, 0.0, 0.0)
         current: Phases = (0.0, 0.0, 0.0)
         power: Phases = (0.0, 0.0, 0.0)
         if self.car is not None:
@@ -396,6 +406,8 @@ class SimEvse:
 
     def _contacts_moved(self) -> None:
         if self.car is not None:
+            if not self.contactor.closed and any(self.car.currents()):
+                self.loaded_openings += 1
             self.car.energise(self.contactor.poles if self.powered else 0)
         self._emit(PowerPathChanged(self.number, self.contactor.closed))
         self._review()

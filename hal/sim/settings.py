@@ -8,6 +8,7 @@ from typing import Any
 
 from hal.settings import SettingsReader
 from hal.sim.evse import EvseSettings
+from hal.sim.grid import ROTATIONS
 
 __all__ = ["BOARD_KEYS", "EVSE_KEYS", "SimKey", "read_evse"]
 
@@ -62,6 +63,9 @@ BOARD_KEYS = (
 EVSE_KEYS = (
     _evse("max_a", "Most that the hardware can carry, A per phase.", 6.0, 80.0),
     _evse("phases", "Phases that are wired: 1 or 3.", 1, 3),
+    _evse(
+        "rotation", "Supply lines on its L1, L2, L3: RST, RTS, SRT, STR, TRS or TSR, as ConnectorPhaseRotation says."
+    ),
     _evse("voltage_v", "Voltage of the supply without load, phase to neutral.", 90.0, 300.0),
     _evse("fixed_cable", "The cable is attached: no socket, no lock."),
     _evse("phase_switching", "The host can choose between one phase and three."),
@@ -80,4 +84,6 @@ def read_evse(reader: SettingsReader, where: str) -> EvseSettings:
     settings = EvseSettings(**{key.name: key.read(reader) for key in EVSE_KEYS})
     if settings.phases == 2:
         reader.problems.append(f"{where}.phases: must be 1 or 3, is 2")
+    if settings.rotation not in ROTATIONS:
+        reader.problems.append(f"{where}.rotation: must be one of {', '.join(ROTATIONS)}, is {settings.rotation!r}")
     return settings

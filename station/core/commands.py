@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from station.core import (
+    allowance,
     authorize,
     availability,
     diagnostics,
@@ -142,11 +143,17 @@ def remote_start(turn: Turn, command: RemoteStart) -> None:
     if isinstance(found, Verdict):
         reply(turn, command.ref, found)
         return
+    profile = command.profile if command.profile is not None and allowance.enabled(turn) else None  # F01.FR.12
+    refusal = smart.judge(turn, profile, found.number, command.rules, remote_start=True) if profile else None
+    if refusal is not None:
+        reply(turn, command.ref, refusal)  # K05.FR.02, FR.05
+        return
     tx = found.open_tx
     reply(turn, command.ref, Verdict("Accepted", data={"transactionId": tx.tx_id} if tx else {}))
     auth = Authorization(
         command.token, AuthState.PENDING, command.group, remote=True, remote_start_id=command.remote_start_id
     )
+    auth.profile = None if profile is None else (profile, command.rules)
     if turn.model.boolean("AuthCtrlr", "AuthorizeRemoteStart"):  # F01.FR.01, F02.FR.09
         permission.begin_authorization(turn, found, auth)
     else:  # F01.FR.02, F02.FR.10
@@ -273,6 +280,8 @@ def set_variables(turn: Turn, command: SetVariables) -> None:
     reply(turn, command.ref, Verdict("Accepted", data={"results": results}))
     for evse in turn.state.evses.values():
         session.settle(turn, evse)  # a limit may have changed
+    if any(write.component == allowance.CONTROLLER for write in command.writes):
+        smart.changed(turn)
 
 
 def clear_cache(turn: Turn, ref: int) -> None:

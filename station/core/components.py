@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
+from station.core.components_charging import STANDARD_LIMITS, ChargingLimits, charging_definitions
 from station.core.components_control import control_definitions
 from station.core.components_station import station_definitions
 from station.core.device_model import Definitions
@@ -23,21 +24,31 @@ _NO_OVERRIDES: Mapping[str, str] = {}
 
 
 def standard_definitions(
-    evses: Sequence[EvseInfo], overrides: Mapping[str, str] = _NO_OVERRIDES
+    evses: Sequence[EvseInfo],
+    overrides: Mapping[str, str] = _NO_OVERRIDES,
+    charging: ChargingLimits = STANDARD_LIMITS,
 ) -> dict[VariableKey, Definition]:
     """The template of a station: shared by all stations of the same shape and overrides, so do not change it.
 
     overrides: other defaults, by `VariableKey.row` ("TxCtrlr.TxStartPoint", "OCPPCommCtrlr.MessageTimeout[Default]",
     "EVSE#1.AllowReset"), names in any case. A value that the CSMS has set since then wins over them.
+    charging: what SmartChargingCtrlr announces (`ChargingLimits.of` the setup).
     Raises ConfigError that lists every unknown name and every bad value.
     """
-    return _template(tuple(evses), tuple(sorted(overrides.items())))
+    return _template(tuple(evses), tuple(sorted(overrides.items())), charging)
 
 
 @lru_cache(maxsize=64)
-def _template(evses: tuple[EvseInfo, ...], overrides: tuple[tuple[str, str], ...]) -> Definitions:
+def _template(
+    evses: tuple[EvseInfo, ...], overrides: tuple[tuple[str, str], ...], charging: ChargingLimits
+) -> Definitions:
     unlocks = any(info.has_lock and not info.fixed_cable for info in evses)
-    definitions = Definitions({d.key: d for d in (*control_definitions(unlocks=unlocks), *station_definitions(evses))})
+    rows = (
+        *control_definitions(unlocks=unlocks),
+        *charging_definitions(evses, charging),
+        *station_definitions(evses),
+    )
+    definitions = Definitions({row.key: row for row in rows})
     return _overridden(definitions, overrides) if overrides else definitions
 
 

@@ -14,7 +14,7 @@ LEGACY = "OCPP16LegacyCtrlr"
 """Component of the settings that OCPP 1.6 has and 2.x has not."""
 
 AVAILABILITY = tuple(state.value for state in ConnectorState)
-_LATER = ("LocalAuthListCtrlr", "MonitoringCtrlr", "ReservationCtrlr", "SmartChargingCtrlr", "DisplayMessageCtrlr")
+_LATER = ("LocalAuthListCtrlr", "MonitoringCtrlr", "ReservationCtrlr", "DisplayMessageCtrlr")
 _ROTATIONS = ("NotApplicable", "Unknown", "RST", "RTS", "SRT", "STR", "TRS", "TSR")  # 1.6 chapter 9
 _VALUES_LIST_MAX = 1000  # VariableCharacteristicsType.valuesList
 

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from hal.api import FaultCode, Lamp, LockState, PilotSignal
-from station.core import faults
+from station.core import allowance, faults, sharing
 from station.core.charging import limits
 from station.core.effects import ConnectorNotice, Indicate, Notice, Output
 from station.core.state import AuthState, EvseState, Shown, Turn
@@ -19,6 +19,7 @@ from station.core.types import ChargingState, ConnectorPhase, ConnectorState, Tx
 
 # How long the bolt may take to confirm before it counts as failed; saving comes before moving it, and a disk may be slow.
 LOCK_WAIT_S = 15.0
+SWITCHING = "switching phases"
 
 
 def tx_points(turn: Turn, variable: str) -> frozenset[TxPoint]:
@@ -96,10 +97,29 @@ def _within_invalid_allowance(turn: Turn, evse: EvseState) -> bool:
     return tx.last_wh - tx.wh_at_invalid < turn.model.integer("TxCtrlr", "MaxEnergyOnInvalidId")
 
 
-def bounds(evse: EvseState) -> tuple[limits.Limit, ...]:
-    """Every bound of the current that applies now."""
-    cable_a = None if evse.info.fixed_cable else evse.cable_a
-    return tuple(limits.candidates(board_a=evse.info.max_a, cable_a=cable_a, configured_a=evse.info.configured_a))
+def bounds(evse: EvseState, *, shared: bool = True) -> tuple[limits.Limit, ...]:
+    """Every bound of the current that applies now; without `shared`, what the EVSE might have if it were alone."""
+    hot = None if evse.derated_a is None else limits.Limit(evse.derated_a, limits.TEMPERATURE)
+    return tuple(
+        limits.candidates(
+            board_a=evse.info.max_a,
+            cable_a=None if evse.info.fixed_cable else evse.cable_a,
+            configured_a=evse.info.configured_a,
+            others=(allowance.limit(evse), hot, evse.share if shared else None),
+        )
+    )
+
+
+def share_out(turn: Turn) -> None:
+    """Let the EVSEs that want energy share what the station may draw (K04)."""
+    own = {}
+    for evse in turn.state.evses.values():
+        if evse.pilot.connected and energy_allowed(turn, evse):
+            alone = limits.binding(bounds(evse, shared=False), min_a=evse.info.min_a).current_a
+            # A vehicle that has had its time and asks for nothing keeps the least that lets it wake up.
+            idle = evse.ev_reacted and evse.pilot.offered and not evse.pilot.wants_energy
+            own[evse.number] = sharing.Wish(alone, min(alone, evse.info.min_a) if idle else alone)
+    sharing.share_out(turn, own)
 
 
 def desired_output(turn: Turn, evse: EvseState) -> Output:
@@ -107,7 +127,11 @@ def desired_output(turn: Turn, evse: EvseState) -> Output:
     limit = limits.binding(bounds(evse), min_a=evse.info.min_a)
     evse.limit = limit
     ready = evse.pilot.connected and energy_allowed(turn, evse) and limit.current_a > 0
-    offer = ready and lock_confirmed(evse)
+    phases = allowance.wanted_phases(evse)
+    switching = _must_switch(evse, phases)
+    if switching and evse.output is not None:
+        phases = evse.output.phases  # the contactor opens first: phases are not switched under load
+    offer = ready and lock_confirmed(evse) and not switching
     wants = evse.pilot.wants_energy and not _lacks_ventilation(evse)
     signal = PilotSignal.PWM if offer else PilotSignal.OFF
     if stopping_fault(turn, evse) is not None and not evse.pilot.connected and FaultCode.PILOT_FAULT not in evse.faults:
@@ -118,10 +142,15 @@ def desired_output(turn: Turn, evse: EvseState) -> Output:
         current_a=limit.current_a if offer else 0.0,
         pilot=signal,
         locked=_locked(evse, ready=ready),
-        phases=evse.info.phases,
-        cause=limit.cause if offer else _cause_of_none(turn, evse),
+        phases=phases,
+        cause=limit.cause if offer else SWITCHING if ready and switching else _cause_of_none(turn, evse),
         lock_attempt=evse.lock_attempt,
     )
+
+
+def _must_switch(evse: EvseState, phases: int) -> bool:
+    """Whether the number of phases is another than the one that the closed contactor has."""
+    return evse.output is not None and evse.output.phases != phases and (evse.relay_closed or evse.output.permit)
 
 
 def _lacks_ventilation(evse: EvseState) -> bool:
@@ -237,17 +266,31 @@ def lamp(turn: Turn, evse: EvseState) -> Lamp:
 
 def show(turn: Turn, evse: EvseState) -> None:
     """Emit whatever of output and lamp differs from what was last emitted."""
+    allowance.refresh(turn, evse)
+    share_out(turn)
     evse.pilot.signal(desired_output(turn, evse).pilot)
     # Only now does the pilot count as offered: a second look, so that a vehicle already in C gets its permit at once.
     output = desired_output(turn, evse)
     if output != evse.output:
+        _time_the_change(turn, evse, output)
         evse.output = output
         turn.emit(output)
+        if output.cause is SWITCHING and not evse.relay_closed:
+            turn.state.charging.unsettled.add(evse.number)  # nothing has to open: go on at once
     _watch_lock(turn, evse, output)
     shown_lamp = lamp(turn, evse)
     if shown_lamp is not evse.lamp:
         evse.lamp = shown_lamp
         turn.emit(Indicate(evse.number, shown_lamp))
+
+
+def _time_the_change(turn: Turn, evse: EvseState, output: Output) -> None:
+    """When less was offered than before, and when the offer last changed: readings of before say nothing about it."""
+    before = evse.output.current_a if evse.output is not None else 0.0
+    if output.current_a != before:
+        evse.steady = turn.now.mono
+    if output.current_a < before:
+        evse.eased = turn.now.mono
 
 
 def _watch_lock(turn: Turn, evse: EvseState, output: Output) -> None:
@@ -284,11 +327,20 @@ def announce(turn: Turn, evse: EvseState, *, forced: bool = False) -> None:
                     phase=finer,
                     since=evse.shown_since,
                     fault=fault,
-                    info=evse.faults.get(fault, turn.state.faults.get(fault, "")) if fault else "",
+                    info=_info(turn, evse, fault, finer),
                     forced=forced,
                 )
             )
         )
+
+
+def _info(turn: Turn, evse: EvseState, fault: FaultCode | None, finer: ConnectorPhase) -> str:
+    """In words: what is wrong, or what keeps the vehicle waiting."""
+    if fault is not None:
+        return evse.faults.get(fault, turn.state.faults.get(fault, ""))
+    if finer is ConnectorPhase.SUSPENDED_EVSE and evse.output is not None:
+        return evse.output.cause
+    return ""
 
 
 def _plain(state: ConnectorState) -> ConnectorPhase:

@@ -17,6 +17,11 @@ def connect(model: DeviceModel, view: Callable[[], StationView], now: Callable[[
     """Let the model read clock, availability and power from the station itself (B06, B07.FR.09)."""
     _compute(model, VariableKey("ClockCtrlr", "DateTime"), lambda: iso(now().wall))
     _compute(model, VariableKey("ChargingStation", "AvailabilityState"), lambda: station_state(view()).value)
+    _compute(
+        model,
+        VariableKey("SmartChargingCtrlr", "Entries", variable_instance="ChargingProfiles"),
+        lambda: str(len(view().profiles)),
+    )
     for evse in view().evses:
         _evse(model, evse.evse, evse.connector, view)
 
@@ -32,7 +37,14 @@ def _evse(model: DeviceModel, number: int, connector: int, view: Callable[[], St
 
 def _compute(model: DeviceModel, key: VariableKey, value: Callable[[], str]) -> None:
     """A station that has not got the variable does without."""
-    if model.find(key.component, key.variable, evse=key.evse, connector=key.connector) is not None:
+    found = model.find(
+        key.component,
+        key.variable,
+        variable_instance=key.variable_instance,
+        evse=key.evse,
+        connector=key.connector,
+    )
+    if found is not None:
         model.compute(key, value)
 
 

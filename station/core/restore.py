@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hal.api import MeterReading
-from station.core import authorize, availability, diagnostics, firmware, networking, session
+from station.core import authorize, availability, diagnostics, firmware, networking, session, smart
 from station.core.effects import Refused
 from station.core.facts import token_from_json
 from station.core.recording import save_tx
@@ -37,6 +37,7 @@ def restore_state(turn: Turn, rows: Rows, cause: StopReason) -> None:
         saved = rows.get("tx", {}).get(str(evse.number))
         if saved is not None:
             _transaction(turn, evse, saved, cause)
+    smart.restore(turn, rows.get(smart.KIND, {}))
     for owner in (diagnostics, firmware):
         try:
             owner.restore(turn, rows)

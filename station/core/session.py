@@ -7,7 +7,7 @@ transaction. Everything else in the core changes one thing and then settles.
 from __future__ import annotations
 
 from hal.api import FaultCode, MeterReading
-from station.core import availability, metering
+from station.core import allowance, availability, metering, sharing, smart
 from station.core import evse as rules
 from station.core.effects import Refused
 from station.core.facts import token_to_json
@@ -94,7 +94,7 @@ def _open(turn: Turn, evse: EvseState, trigger: Trigger) -> None:
     register = evse.reading.energy_import_wh if evse.reading else None
     tx = Transaction(turn.state.new_id(), evse.number, evse.connector.number, turn.now, register)
     evse.tx = tx
-    _adopt(evse, tx)
+    _adopt(turn, evse, tx)
     tx.was_connected = evse.pilot.connected
     begin = metering.begin_samples(turn, evse, tx)
     tx.move(rules.charging_state(turn, evse), turn.now)
@@ -103,15 +103,16 @@ def _open(turn: Turn, evse: EvseState, trigger: Trigger) -> None:
     save_tx(turn, evse, tx)
 
 
-def _adopt(evse: EvseState, tx: Transaction) -> None:
+def _adopt(turn: Turn, evse: EvseState, tx: Transaction) -> None:
     """The transaction runs under the authorisation that holds."""
     if evse.auth is not None and evse.auth.holds:
         tx.token = evse.auth.token
         tx.group = evse.auth.group
+        smart.transaction_begins(turn, evse, tx)
 
 
 def _continue(turn: Turn, evse: EvseState, tx: Transaction, trigger: Trigger | None, token: IdToken | None) -> None:
-    _adopt(evse, tx)
+    _adopt(turn, evse, tx)
     tx.was_connected = tx.was_connected or evse.pilot.connected
     changed = tx.move(rules.charging_state(turn, evse), turn.now)
     if trigger is not None or changed:
@@ -179,6 +180,7 @@ def close(turn: Turn, evse: EvseState, last: MeterReading | None = None) -> None
     tx.close()
     evse.tx = None
     turn.save("tx", str(evse.number), None)
+    smart.transaction_over(turn, evse, tx.tx_id)
     metering.save_register(turn, evse)
     evse.session_done = tx.was_connected and tx.token is not None and evse.connector.plugged
     evse.held -= evse.risen_late
@@ -191,6 +193,8 @@ def reading_came(turn: Turn, evse: EvseState, reading: MeterReading) -> None:
     tx = evse.tx
     last = None if tx is None else _before_another_meter(turn, tx, reading)
     metering.on_reading(turn, evse, reading)
+    sharing.watch_appetite(turn, evse)
+    allowance.derate(turn, evse, reading)
     if tx is not None and last is not None:
         tx.last_wh = last.energy_import_wh
     if tx is not None and not tx.open:

@@ -9,6 +9,9 @@ from enum import Enum
 from hal.api import FaultCode, Lamp, LockState, MeterReading
 from station.clock import Now
 from station.core.charging.limits import Limit
+from station.core.charging.memory import Allowed, Charging
+from station.core.charging.policy import Rules
+from station.core.charging.profiles import Profile
 from station.core.connector import Connector
 from station.core.device_model import DeviceModel
 from station.core.effects import Cancel, Effect, Output, Save, Start
@@ -56,7 +59,10 @@ class AuthState(Enum):
 
 @dataclass(slots=True)
 class Authorization:
-    """Who may charge on an EVSE. `remote_start_id` is set when a remote start brought it. `told`: a fact has named the token."""
+    """Who may charge on an EVSE. `remote_start_id` is set when a remote start brought it. `told`: a fact has named the token.
+
+    profile: the charging profile that came with it, for the transaction to come (K05), and the rules that it was judged by.
+    """
 
     token: IdToken
     state: AuthState
@@ -65,6 +71,7 @@ class Authorization:
     remote_start_id: int | None = None
     ask: int | None = None
     told: bool = False
+    profile: tuple[Profile, Rules] | None = None
 
     @property
     def holds(self) -> bool:
@@ -94,6 +101,9 @@ class EvseState:
     operative: as set for the EVSE itself (G03); resetting: it is reset when its transaction ends (B12).
     lock_holder: whose cable is kept locked though the session is over. jammed_locking: the bolt jammed on its way in.
     session_done: the cable of a finished session is still there. ev_reacted: the vehicle had its time to take the offer.
+    allowed: by the charging profiles. share: of what the station may draw, None: not shared; share_phases: on so many of them (None:
+    all). derated_a: by temperature. appetite_a: what the vehicle takes, when that has been clearly less than offered for a while.
+    eased: when less was last offered than before; steady: when the offer last changed.
     """
 
     info: EvseInfo
@@ -117,6 +127,13 @@ class EvseState:
     resetting: bool = False
     output: Output | None = None
     limit: Limit = NO_LIMIT_YET
+    allowed: Allowed | None = None
+    share: Limit | None = None
+    share_phases: int | None = None
+    derated_a: float | None = None
+    appetite_a: float | None = None
+    eased: float = 0.0
+    steady: float = 0.0
     lamp: Lamp | None = None
     lock_holder: IdToken | None = None
     lock_holder_saved: IdToken | None = None
@@ -262,6 +279,7 @@ class StationState:
     first_logged: float | None = None
     shown: Shown | None = None
     shown_fault: FaultCode | None = None
+    charging: Charging = field(default_factory=Charging)
 
     @classmethod
     def fresh(

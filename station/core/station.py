@@ -23,6 +23,7 @@ from hal.api import (
 )
 from station.clock import Now
 from station.core import (
+    allowance,
     commands,
     diagnostics,
     firmware,
@@ -33,9 +34,12 @@ from station.core import (
     presence,
     resetting,
     session,
+    sharing,
+    smart,
     unlocking,
 )
 from station.core import evse as rules
+from station.core.charging.memory import ChargingSetup
 from station.core.device_model import DeviceModel
 from station.core.effects import Effect
 from station.core.events import (
@@ -76,7 +80,7 @@ class Station:
 
     infos: the EVSEs, numbered from 1. model: the device model. new_id: makes identifiers that never repeat.
     meter_poll_s: how often the meter is looked at while power can flow (0: only when the plan needs it). network: the way to the CSMS
-    as the operator has configured it.
+    as the operator has configured it. charging: limits of the station and how to share them (None: none).
     """
 
     __slots__ = ("_state",)
@@ -89,9 +93,12 @@ class Station:
         *,
         meter_poll_s: float = 5.0,
         network: NetworkSetup = NO_NETWORK,
+        charging: ChargingSetup | None = None,
     ) -> None:
         self._state = StationState.fresh(infos, model, new_id, meter_poll_s)
         networking.begin(self._state, network)
+        if charging is not None:
+            smart.begin(self._state, charging)
 
     @property
     def model(self) -> DeviceModel:
@@ -120,6 +127,7 @@ class Station:
             session.settle(turn, evse)
             if evse.info.has_meter:
                 metering.read(turn, evse)
+        _plan(turn)
         return turn.effects
 
     def advance(self, now: Now) -> list[Effect]:
@@ -144,6 +152,7 @@ class Station:
     @staticmethod
     def _proceed(turn: Turn) -> None:
         """What waited for anything that this turn may have brought."""
+        _plan(turn)
         firmware.proceed(turn)
         resetting.proceed(turn)
 
@@ -209,8 +218,10 @@ class Station:
         match event:
             case LinkUp():
                 state.online = state.accepted = True
+                smart.link_changed(turn, online=True)
             case LinkDown():
                 state.online = False
+                smart.link_changed(turn, online=False)
             case SaveFailed():
                 state.save_failed = True
                 for evse in state.evses.values():
@@ -222,6 +233,7 @@ class Station:
             case ClockStepped(by_s=by_s):
                 metering.plan_aligned(turn)
                 firmware.replan(turn)
+                state.charging.unsettled.update(state.evses)
                 if abs(by_s) > turn.model.integer("ClockCtrlr", "TimeAdjustmentReportingThreshold"):
                     security(turn, "SettingSystemTime", f"by {by_s:.0f} s")
             case SecurityNoted(kind=kind, info=info):
@@ -253,11 +265,32 @@ class Station:
             metering.aligned_tick(turn, kind)
         elif kind in firmware.TIMERS:
             firmware.due(turn, kind)
+        elif kind in (allowance.TIMER, sharing.TIMER):
+            allowance.due(turn, number)
         elif kind == "power":
             self._state.stopping = False
             self._settle_all(turn)
         else:
             _fire_evse(turn, kind, self._state.evses[number])
+
+
+# How often EVSEs are brought in line in one turn: a share that moves to another EVSE takes two. Should they not come to rest, the
+# station goes on with what it has, and looks again a little later.
+MOST_ROUNDS = 8
+AGAIN_S = 1.0
+
+
+def _plan(turn: Turn) -> None:
+    """Limits may have moved between EVSEs: bring every EVSE concerned in line before the turn ends."""
+    charging, evses = turn.state.charging, turn.state.evses
+    rules.share_out(turn)
+    for _ in range(MOST_ROUNDS):
+        if not charging.unsettled:
+            return
+        numbers, charging.unsettled = sorted(charging.unsettled), set()
+        for number in numbers:
+            session.settle(turn, evses[number])
+    turn.timer(sharing.TIMER, 0, AGAIN_S)
 
 
 def _reported(turn: Turn, event: CredentialsChanged | NetworkUsed | JobProgress | JobDone) -> None:

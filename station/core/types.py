@@ -252,6 +252,7 @@ class EvseInfo:
     fixed_cable: bool = False
     has_meter: bool = True
     ventilated: bool = False
+    phase_switching: bool = False
 
 
 @dataclass(frozen=True, slots=True)

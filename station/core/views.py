@@ -23,6 +23,7 @@ def picture(state: StationState, now: Now) -> StationView:
         evses=tuple(_evse(evse, now) for evse in state.evses.values()),
         network=networking.picture(state),
         faults=tuple(state.faults),
+        profiles=state.charging.shown,
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -33,6 +34,7 @@ _RECORDS_PER_FREE_FRAME = 4
 _NO_FRAMES: Iterator[Frame] = iter(())
 _OVER = -math.inf  # deadline of a question that cannot be asked
 FREE_LIMIT = 100
+MOST_SERIES = 8  # waiting behind the one under way
 """Free frames that may wait. Whoever causes more (a CSMS that triggers and does not answer) loses the oldest."""
 
 Done = Callable[[dict[str, Any] | None], None]
@@ -76,6 +78,7 @@ class Delivery:
         "_part",
         "_policy",
         "_series",
+        "_series_after",
         "_services",
         "_streak",
         "_up",
@@ -100,6 +103,7 @@ class Delivery:
         self._free: list[tuple[Frame, Done | None]] = []
         self._series: Iterator[Frame] = _NO_FRAMES
         self._part: Frame | None = None  # of the series, the next to be sent
+        self._series_after: deque[Iterator[Frame]] = deque()
         self._dialect: Dialect | None = None
         self._up = False
         self._flight: Outgoing | None = None
@@ -143,11 +147,22 @@ class Delivery:
         """A series is under way: frames of it are still to be sent."""
         return self._part is not None
 
+    @property
+    def takes_series(self) -> bool:
+        """Another series may be given: it is sent now, or after the one under way."""
+        return len(self._series_after) < MOST_SERIES
+
     def send_series(self, frames: Iterator[Frame]) -> None:
-        """Frames of the connected version, made one ahead of what is sent. Without a link none is. Replaces a series."""
-        self._part = None
-        if self._dialect is not None:
-            self._series = frames
+        """Frames of the connected version, made one ahead of what is sent. Without a link none is. One series after the other;
+        dropped when too many wait.
+        """
+        if self._dialect is None:
+            return
+        if not self.takes_series:
+            _log.warning("a series is dropped: %d others wait for the CSMS", MOST_SERIES)
+            return
+        self._series_after.append(frames)
+        if self._part is None:
             self._next_part()
 
     def _next_part(self) -> None:
@@ -158,7 +173,9 @@ class Delivery:
         if fence.error is not None:
             _log.error("a series ends before its time: %r", fence.error, exc_info=told(fence.error))
         if self._part is None:
-            self._series = _NO_FRAMES
+            self._series = self._series_after.popleft() if self._series_after else _NO_FRAMES
+            if self._series is not _NO_FRAMES:
+                self._next_part()
 
     # --- link ----------------------------------------------------------------------------------------------------
 
@@ -191,6 +208,7 @@ class Delivery:
         waiting = [flight.done if flight is not None else None, *(done for _, done in self._free)]
         self._free.clear()
         self._series, self._part = _NO_FRAMES, None
+        self._series_after.clear()
         for done in waiting:
             if done is not None:
                 done(None)

@@ -128,9 +128,12 @@ class Services(Protocol):
     def sending_series(self) -> bool:
         """Whether a series is under way: the next one must wait for its end."""
 
+    def takes_series(self) -> bool:
+        """Whether another series may be given; a few may wait."""
+
     def send_series(self, frames: Iterator[Frame]) -> None:
         """Send CALLs one by one (the parts of a report); each is asked for when its turn has come, and the connection may end
-        before. A series under way is replaced.
+        before. One series after the other.
         """
 
     def trigger_boot(self, force: bool = False) -> bool:

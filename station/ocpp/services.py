@@ -128,6 +128,9 @@ class StationServices:
     def sending_series(self) -> bool:
         return self._delivery is not None and self._delivery.sending_series
 
+    def takes_series(self) -> bool:
+        return self._delivery is not None and self._delivery.takes_series
+
     def send_series(self, frames: Iterator[Frame]) -> None:
         if self._delivery is not None:
             self._delivery.send_series(frames)

@@ -278,6 +278,7 @@ CAR_FIELDS: Mapping[str, tuple[Kind, str]] = {
     "max_power_w": (Number(100, 10_000_000, "W"), "Most that its battery takes."),
     "curve": (_Curve(), "What its battery takes over the state of charge."),
     "phases": (Integer(1, 3), "Phases of its onboard charger."),
+    "keeps_phases": (Flag(), "It leaves phases alone that come only after it has begun to draw."),
     "max_a": (Number(6, 80, "A"), "Most that its onboard charger draws, per phase."),
     "min_a": (Number(6, 80, "A"), "Below this offer it does not charge."),
     "efficiency": (Number(0.1, 1), "Share of the energy that reaches the battery."),

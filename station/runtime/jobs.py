@@ -10,13 +10,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TypeVar, TypeVarTuple
 
 from station.core.events import JobDone, JobProgress
 from station.errors import StoreError
 from station.store.ops import Json, PutRow, StorePort
 
-__all__ = ["DEAD_JOB", "JOB", "Handler", "JobDone", "JobProgress", "JobReport", "JobRun", "Jobs"]
+__all__ = ["DEAD_JOB", "JOB", "Handler", "JobDone", "JobProgress", "JobReport", "JobRun", "Jobs", "finish_in_thread"]
 
 JOB = "job"
 DEAD_JOB = "job_dead"
@@ -25,6 +27,8 @@ MAX_ATTEMPTS = 5
 _log = logging.getLogger(__name__)
 
 
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 JobReport = JobProgress | JobDone
 
 
@@ -56,6 +60,24 @@ Handler = Callable[[JobRun], Awaitable[Json | None]]
 class _Kind:
     handler: Handler
     max_attempts: int
+
+
+async def finish_in_thread(work: Callable[[*Ts], T], *args: *Ts) -> T:
+    """Like `asyncio.to_thread`, for work that changes files: cancelled, it ends only when the thread has.
+
+    A thread cannot be stopped. One that is left behind would go on with the files when its job has ended, and spoil
+    what the next job does with them. Raises what `work` raises.
+    """
+    thread = asyncio.get_running_loop().run_in_executor(None, lambda: work(*args))
+    try:
+        return await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        while not thread.done():
+            with suppress(asyncio.CancelledError):  # again: it is raised below
+                await asyncio.wait({thread})
+        if not thread.cancelled():
+            thread.exception()  # nobody else will ask for it
+        raise
 
 
 class Jobs:

@@ -197,7 +197,8 @@ class Stop:
 
 
 def connect(host: str, port: int, tools: Tools) -> socket.socket:
-    """A connection that `tools.stop` can cut; every later call on it waits for `stall_timeout_s` at most."""
+    """A connection that `tools.stop` can cut; every later call on it waits for `stall_timeout_s` at most. Raises StoppedError."""
+    tools.stop.check()
     line = socket.create_connection((host, port), tools.connect_timeout_s)
     line.settimeout(tools.stall_timeout_s)
     _cut_with(line, tools)
@@ -370,6 +371,7 @@ class Transfers:
             module = _module(place.scheme)
             with _sink(file, self.most_bytes) as sink:
                 module.download(place, sink, tools)
+                tools.stop.check()  # what nobody waits for any more does not become a file
             return sink.size
 
         return await self._in_thread(place, work)
@@ -385,9 +387,14 @@ class Transfers:
         except asyncio.CancelledError:
             stop.cut()
             await asyncio.wait({future}, timeout=CUT_WAIT_S)
-            if future.done() and not future.cancelled():
-                future.exception()  # nobody else will ask for it
+            future.add_done_callback(_unheard)
             raise
+
+
+def _unheard(future: asyncio.Future[Any]) -> None:
+    """Nobody else will ask for the error of a cancelled transfer, however late it comes."""
+    if not future.cancelled():
+        future.exception()
 
 
 def _module(scheme: str) -> TransferModule:

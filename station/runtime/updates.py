@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from station.clock import Now
 from station.errors import SecurityError
-from station.runtime.jobs import JobRun
+from station.runtime.jobs import JobRun, finish_in_thread
 from station.runtime.transfers import Transfers
 from station.runtime.uploads import repeatedly
 from station.security.api import CertificateUse, Outcome
@@ -103,28 +103,36 @@ class FirmwareTrust:
 
 
 class Updates:
-    """Handlers of the jobs of kinds `DOWNLOAD_JOB` and `INSTALL_JOB` of `station.core.firmware`. folder: for the one file there is."""
+    """Handlers of the jobs of kinds `DOWNLOAD_JOB` and `INSTALL_JOB` of `station.core.firmware`. folder: for the one file there is.
 
-    __slots__ = ("_folder", "_installer", "_transfers")
+    So there is one job in it at a time: a download that takes the place of another (L01.FR.24) waits until that one has ended.
+    """
+
+    __slots__ = ("_folder", "_installer", "_transfers", "_turn")
 
     def __init__(self, transfers: Transfers, folder: Path, installer: Installer) -> None:
         self._transfers = transfers
         self._folder = folder
         self._installer = installer
+        self._turn = asyncio.Lock()
 
     def sweep(self) -> None:
         """No update is under way: what an earlier one has left goes. In a worker thread. Raises OSError."""
         if self._folder.is_dir():
             for file in self._folder.iterdir():
-                file.unlink()
+                file.unlink(missing_ok=True)
 
     async def download(self, run: JobRun) -> Json:
         """status: DownloadFailed, InvalidSignature, Downloaded (unsigned) or SignatureVerified, the latter two with `file`."""
+        async with self._turn:
+            return await self._download(run)
+
+    async def _download(self, run: JobRun) -> Json:
         asked = run.arguments
         name = f"{run.job}.bin"
         file = self._folder / name
         try:
-            there = await asyncio.to_thread(self._prepare, file)
+            there = await finish_in_thread(self._prepare, file)
         except (OSError, SecurityError) as error:
             return _failed("DownloadFailed", f"no place for the file: {error}")
 
@@ -142,7 +150,7 @@ class Updates:
         try:
             await asyncio.to_thread(_verify, file, asked["signature"], asked["certificate"])
         except SecurityError as wrong:
-            await asyncio.to_thread(file.unlink)
+            await finish_in_thread(file.unlink)
             return _failed("InvalidSignature", str(wrong))
         except OSError as trouble:
             return _failed("DownloadFailed", f"the file cannot be read: {trouble.strerror}")
@@ -153,12 +161,15 @@ class Updates:
         private_folder(self._folder)
         for other in self._folder.iterdir():
             if other != file:
-                other.unlink()
+                other.unlink(missing_ok=True)  # a thread that could not be waited for removes its own
         return file.exists()
 
     async def install(self, run: JobRun) -> Json:
         """The fields of an `Installation`. The file stays for now: a power cut may make us do this once more."""
-        file = self._folder / str(run.arguments["file"])
+        async with self._turn:
+            return await self._install(self._folder / str(run.arguments["file"]))
+
+    async def _install(self, file: Path) -> Json:
         if not await asyncio.to_thread(file.is_file):
             return _failed("InstallationFailed", "the downloaded file is gone")
         result = await self._installer.install(file)

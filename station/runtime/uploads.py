@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 from station.errors import SecurityError
 from station.runtime.archive import Archive, Snapshot, write
-from station.runtime.jobs import JobRun
+from station.runtime.jobs import JobRun, finish_in_thread
 from station.runtime.transfers import TransferError, Transfers
 from station.security.files import private_folder
 from station.store.ops import Json
@@ -53,7 +54,7 @@ class LogUploads:
         """Remove what a power cut has left. In a worker thread, before any job. Raises OSError and SecurityError."""
         private_folder(self._folder)
         for file in self._folder.iterdir():
-            file.unlink()
+            file.unlink(missing_ok=True)
 
     async def __call__(self, run: JobRun) -> Json:
         """status: the UploadLogStatusEnumType word; info: why, in words without the address."""
@@ -62,20 +63,24 @@ class LogUploads:
         file = self._folder / run.job
         run.progress({"status": "Uploading"})  # N01.FR.08
         try:
-            await asyncio.to_thread(self._write, snapshot, file)
+            return await self._bring(asked, snapshot, file)
+        finally:
+            with suppress(OSError):
+                file.unlink()
+
+    async def _bring(self, asked: Json, snapshot: Snapshot, file: Path) -> Json:
+        try:
+            await finish_in_thread(self._write, snapshot, file)
         except (OSError, SecurityError) as trouble:
             words = f"the file cannot be written: {trouble}"
-            log.error("%s: %s", run.job, words)
+            log.error("%s: %s", file.name, words)
             return {"status": "UploadFailure", "info": words}
-        try:
-            error = await repeatedly(
-                lambda: self._transfers.upload(asked["url"], file, asked["filename"]),
-                asked["retries"],
-                asked["interval_s"],
-                f"upload of {asked['filename']}",
-            )
-        finally:
-            file.unlink(missing_ok=True)
+        error = await repeatedly(
+            lambda: self._transfers.upload(asked["url"], file, asked["filename"]),
+            asked["retries"],
+            asked["interval_s"],
+            f"upload of {asked['filename']}",
+        )
         if error is not None:
             return {"status": error.status, "info": str(error)}
         log.info("%s is uploaded", asked["filename"])

@@ -15,6 +15,7 @@ import asyncio
 import hashlib
 from pathlib import Path
 
+from station.runtime.jobs import finish_in_thread
 from station.runtime.updates import Installation
 from station.security import files
 
@@ -38,7 +39,7 @@ class SimInstaller:
 
     async def install(self, file: Path) -> Installation:
         await asyncio.sleep(self._takes_s)
-        return await asyncio.to_thread(self._install, file)
+        return await finish_in_thread(self._install, file)  # a power cut must not leave it writing beside its successor
 
     def _install(self, file: Path) -> Installation:
         content = file.read_bytes()

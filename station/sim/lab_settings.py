@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from station.app import EvseSetup, StationSetup
+from station.core.charging.memory import ChargingSetup
 from station.sim.csms import Token
 
 __all__ = ["BOARD", "KNOWN_TOKENS", "STATION", "LabSettings", "station_setup"]
@@ -23,7 +24,7 @@ class LabSettings:
     per second, None for as fast as possible (embedded only). seed: the same seed gives the same run. folder: where the database
     lives, and what the bench keeps from run to run; None for a temporary one. board: settings of the simulated board.
     serial: None for one made of the seed. boot_reason: told at the next start only, instead of the real one.
-    security_profile, ca_file, cert_file, key_file, secure_url: as in `StationSetup`, towards a foreign CSMS.
+    security_profile, ca_file, cert_file, key_file, secure_url: as in `StationSetup`, towards a foreign CSMS. charging: likewise.
     """
 
     versions: tuple[str, ...] = ("2.0.1",)
@@ -49,6 +50,7 @@ class LabSettings:
     model: str = "Simulator"
     serial: str | None = None
     boot_reason: str | None = None
+    charging: ChargingSetup | None = None
 
 
 STATION = frozenset(
@@ -68,6 +70,7 @@ STATION = frozenset(
         "model",
         "serial",
         "boot_reason",
+        "charging",
     }
 )
 """Settings of the station itself: they may change from one boot to the next."""
@@ -96,4 +99,5 @@ def station_setup(settings: LabSettings, evses: int, folder: Path, firmware: str
         certificates=folder / "certificates",
         files=folder / "files",
         firmware=firmware,
+        charging=settings.charging,
     )

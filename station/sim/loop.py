@@ -19,8 +19,8 @@ import math
 import selectors
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import Executor
-from contextlib import contextmanager
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol, TypeVar, TypeVarTuple
 
 from station.clock import Clock
@@ -123,6 +123,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._start_wall = start_wall
         self._patience_s = patience_s
         self._jobs = 0
+        self._threads = ThreadPoolExecutor(thread_name_prefix="asyncio")
+        self.set_default_executor(self._threads)
         self._holds: dict[int, float] = {}
         self._hold_numbers = itertools.count()
         self._calm: list[asyncio.Future[None]] = []
@@ -174,13 +176,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         await calm
 
     def run_in_executor(self, executor: Executor | None, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
+        job = (self._threads if executor is None else executor).submit(func, *args)
         self._jobs += 1
-        try:
-            future = super().run_in_executor(executor, func, *args)
-        except BaseException:
-            self._jobs -= 1
-            raise
-        future.add_done_callback(self._job_done)
+        future = asyncio.wrap_future(job, loop=self)
+        # After `wrap_future`, so that the result has come when the job counts no more. And not on `future`: when that is
+        # cancelled, its thread is still at work.
+        job.add_done_callback(self._thread_is_free)
         return future
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncio's own signature
@@ -188,7 +189,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         del timeout
         await super().shutdown_default_executor()
 
-    def _job_done(self, _future: asyncio.Future[Any]) -> None:
+    def _thread_is_free(self, _job: Future[Any]) -> None:
+        """In the thread, or in ours when the job was cancelled before it began."""
+        with suppress(RuntimeError):  # the loop is closed already
+            self.call_soon_threadsafe(self._job_done)
+
+    def _job_done(self) -> None:
         self._jobs -= 1
 
     def _idle(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:

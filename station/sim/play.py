@@ -86,7 +86,7 @@ def play(
     try:
         with tempfile.TemporaryDirectory(prefix="pilotwire-", dir=_scratch()) as folder:
             player = _Player(scenario, version, screen, seed, speed, Path(folder))
-            return run_virtual(player.run(), speed=speed)
+            return run_virtual(player.run(), speed=speed, start_wall=scenario.head.begins)
     except (ConfigError, HardwareConfigError) as error:
         raise ScenarioError(f"{scenario.name}: the station cannot be built: {error}") from error
     finally:

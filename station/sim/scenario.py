@@ -20,9 +20,13 @@ from station.ocpp.schemas import Schemas
 from station.runtime.control_command import Command
 from station.sim.csms import Token
 from station.sim.lab import KNOWN_TOKENS, LabSettings
+from station.sim.loop import DEFAULT_WALL
+from station.sim.scenario_charging import PROFILE_STEPS, Profile
 from station.sim.scenario_csms import CSMS_COMMANDS, PLACE, REGISTRATIONS, STATUSES, Call
 from station.sim.scenario_expect import EXPECTATIONS, Expectation, Message, NoMessage
-from station.sim.scenario_kinds import EMPTY, Duration, Fixed, Scalars, Table, Tokens, Words
+from station.sim.scenario_kinds import EMPTY, Duration, Fixed, Scalars, Table, Tokens, WallTime, Words
+from station.sim.scenario_power import Charged, Supply
+from station.sim.scenario_time import TIME_STEPS
 from station.sim.steps import COMMANDS, EVSE, VERSIONS, Deed
 
 __all__ = [
@@ -39,7 +43,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-DEEDS: dict[str, type[Command | Deed]] = {**COMMANDS, **CSMS_COMMANDS}
+DEEDS: dict[str, type[Command | Deed]] = {**COMMANDS, **TIME_STEPS, **CSMS_COMMANDS, **PROFILE_STEPS}
 SUFFIX = ".toml"
 LONGEST_NOTE = 500
 
@@ -56,6 +60,9 @@ class Head:
         Words(VERSIONS), "Versions that it runs in; it is played in each.", default=VERSIONS
     )
     seed: str = setting(Text(50), "The same seed gives the same play.", default="1")
+    begins: float = setting(
+        WallTime(), "What the wall clock shows at first.", default=DEFAULT_WALL, example="2026-01-15T18:00:00Z"
+    )
     pause: float = setting(Duration(), "People take so long before each thing that they do.", default=2.0)
 
 
@@ -288,7 +295,7 @@ def _inner_problems(part: Any, station: StationTable | None) -> Iterator[tuple[s
     evse = getattr(part, "evse", 1)
     if station is not None and isinstance(evse, int) and evse > station.evses:
         yield "evse", f"must be at most {station.evses} (got {evse})", "give [station] more evses"
-    if isinstance(part, Command):
+    if isinstance(part, Command | Profile | Charged | Supply):
         for wrong in part.problems():
             yield wrong.field, wrong.problem, ""
 

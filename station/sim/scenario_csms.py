@@ -14,7 +14,7 @@ from station.sim.scenario_match import Condition, mismatches
 from station.sim.scenario_stage import Stage, StepFailed
 from station.sim.steps import Deed, DeedBase, evse_field
 
-__all__ = ["CSMS_COMMANDS", "REGISTRATIONS", "STATUSES", "send_call"]
+__all__ = ["CSMS_COMMANDS", "REGISTRATIONS", "STATUSES", "expect_status", "send_call"]
 
 STATUSES = (
     "Accepted",
@@ -46,7 +46,8 @@ async def send_call(stage: Stage, action: str, payload: Mapping[str, Any], timeo
         raise StepFailed(f"the scenario asks the CSMS to send what OCPP {stage.version} forbids: {error}") from error
 
 
-def _expect_status(action: str, answer: Any, status: str) -> str:
+def expect_status(action: str, answer: Any, status: str) -> str:
+    """The status that the station answered. Raises StepFailed when it is another one, or a CALLERROR."""
     if isinstance(answer, Refusal):
         raise StepFailed(
             f'expected: {action} answered "{status}"', f"came: CALLERROR {answer.code} {answer.description}"
@@ -124,7 +125,7 @@ class RemoteStart(DeedBase):
                 "remoteStartId": self.remote_start_id,
                 "evseId": self.evse,
             }
-        return _expect_status(action, await send_call(stage, action, payload), self.status)
+        return expect_status(action, await send_call(stage, action, payload), self.status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +139,9 @@ class RemoteStop(DeedBase):
         seen = stage.transaction(self.evse, running=True)
         if stage.version == "1.6":
             answer = await send_call(stage, "RemoteStopTransaction", {"transactionId": int(seen.id)})
-            return _expect_status("RemoteStopTransaction", answer, self.status)
+            return expect_status("RemoteStopTransaction", answer, self.status)
         answer = await send_call(stage, "RequestStopTransaction", {"transactionId": seen.id})
-        return _expect_status("RequestStopTransaction", answer, self.status)
+        return expect_status("RequestStopTransaction", answer, self.status)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
+from station.clock import iso
 from station.config_fields import Kind, kind_of
 from station.runtime.control_command import GROUPS
 from station.sim import scenario_match
 from station.sim.scenario import STEP_FIELDS, CsmsTable, Head, StationTable, load, shipped_files
+from station.sim.scenario_charging import PROFILE_STEPS
 from station.sim.scenario_csms import CSMS_COMMANDS
 from station.sim.scenario_expect import EXPECTATIONS
+from station.sim.scenario_kinds import WallTime
+from station.sim.scenario_time import TIME_STEPS
 from station.sim.steps import COMMANDS
 
 __all__ = ["document"]
@@ -39,7 +43,8 @@ STATE_FIELDS = """
 `state` looks at: `pilot` (A to F), `state` (the five words of 2.0.1), `phase` (the nine words of 1.6), `lock`, `relay_closed`,
 `permit`, `authorized`, `token`, `faults`, `operative`, `cable_a`, `offered_a`, `cause` (why this current), `lamp`, `power_w`,
 `transaction.charging_state`, `transaction.energy_wh`, `transaction.seq`, `transaction.token`, `online`, `station_operative`,
-`powered`, `register_wh`, `car.soc`, `car.power_w`. What there is none of is absent.
+`powered`, `register_wh`, `car.soc`, `car.power_w`, `car.current_a` (per phase), `car.phases` (on which it draws). What there is none of
+is absent.
 """
 
 TABLE_NOTE = """
@@ -65,7 +70,9 @@ def document() -> str:
         rows = {name: cls for name, cls in COMMANDS.items() if cls.group == group}
         if rows:
             parts += [f"## What can be done: {group}\n", *_entries("do", rows)]
-    parts += ["## What can be done: the CSMS\n", *_entries("do", CSMS_COMMANDS)]
+        if group == "time":
+            parts += _entries("do", TIME_STEPS)
+    parts += ["## What can be done: the CSMS\n", *_entries("do", {**CSMS_COMMANDS, **PROFILE_STEPS})]
     parts += ["## What can be expected\n", *_entries("expect", EXPECTATIONS), *_prose(STATE_FIELDS)]
     parts += ["## Conditions\n", inspect.cleandoc(scenario_match.__doc__ or "").partition("\n\n")[2], ""]
     return "\n".join(parts)
@@ -90,6 +97,8 @@ def _fields(cls: type[Any]) -> list[tuple[str, str, str, str]]:
     for field in fields(cls):
         kind: Kind = kind_of(field.metadata)
         default = "**required**" if field.default is MISSING else _value(field.default)
+        if isinstance(kind, WallTime) and isinstance(field.default, float):
+            default = f"`{iso(field.default)}`"
         found.append((field.name, kind.words, default, str(field.metadata["doc"])))
     return found
 

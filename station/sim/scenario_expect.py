@@ -17,6 +17,7 @@ from station.sim.scenario_csms import ACTION
 from station.sim.scenario_kinds import Conditions, Duration, render_duration
 from station.sim.scenario_ledger import Ledger, duplicates, energy_problems, undelivered
 from station.sim.scenario_match import Condition, mismatches
+from station.sim.scenario_power import Charged, Supply
 from station.sim.scenario_stage import Stage, StepFailed
 from station.sim.steps import evse_field
 
@@ -153,7 +154,13 @@ def describe(stage: Stage, evse: int) -> dict[str, Any]:
     car = lab.board.car(evse)
     found: dict[str, Any] = {"powered": lab.powered, "register_wh": lab.board.evse(evse).meter.register_wh}
     if car is not None:
-        found["car"] = {"soc": car.soc_percent, "power_w": car.power_w()}
+        drawn = [current for current in car.currents() if current > 0]
+        found["car"] = {
+            "soc": car.soc_percent,
+            "power_w": car.power_w(),
+            "current_a": max(drawn, default=0.0),
+            "phases": len(drawn),
+        }
     if lab.powered:
         view = lab.view()
         found["online"], found["station_operative"] = view.online, view.operative
@@ -225,6 +232,9 @@ class Delivered:
     """Everything that the station recorded about transactions has arrived, in order, each once."""
 
     within: float = setting(Duration(), "How long to wait for the last of it.", default=60.0)
+    transactions: int | None = setting(
+        Integer(0, 100_000), "They belong to exactly so many transactions; none: any.", default=None, example=1
+    )
     duplicates: bool = setting(
         Flag(), "Identical duplicates are allowed (an answer was lost on purpose).", default=False
     )
@@ -239,9 +249,12 @@ class Delivered:
         await stage.until(come, self.within)
         if not self.duplicates:
             problems += duplicates(stage)
+        count = len({fact.tx_id for fact in ledger.facts})
+        if self.transactions not in {None, count}:
+            problems.append(f"the records belong to {count} transactions, expected {self.transactions}")
         if problems:
             raise StepFailed("expected: every transaction record, in order, once", *problems)
-        return f"{len(ledger.facts)} records of {len({fact.tx_id for fact in ledger.facts})} transactions"
+        return f"{len(ledger.facts)} records of {count} transactions"
 
 
 EXPECTATIONS: dict[str, type[Expectation]] = {
@@ -250,4 +263,6 @@ EXPECTATIONS: dict[str, type[Expectation]] = {
     "state": State,
     "energy": Energy,
     "delivered": Delivered,
+    "charged": Charged,
+    "supply": Supply,
 }

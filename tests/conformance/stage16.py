@@ -137,8 +137,18 @@ class Stage:
         return self.lab.view().evse(1).relay_closed
 
 
-def play(case: Case, *, complaints: bool = False, boot: str | list[str] = "Accepted", **settings: Any) -> None:
-    """Run a case. Nothing that the station says may be refused; complaints: the case itself makes the CSMS refuse."""
+def play(
+    case: Case,
+    *,
+    complaints: bool = False,
+    boot: str | list[str] = "Accepted",
+    start_wall: float | None = None,
+    **settings: Any,
+) -> None:
+    """Run a case. Nothing that the station says may be refused; complaints: the case itself makes the CSMS refuse.
+
+    start_wall: what time it is at first, wall seconds.
+    """
 
     async def main(lab: Lab) -> None:
         stage = Stage(lab)
@@ -148,7 +158,7 @@ def play(case: Case, *, complaints: bool = False, boot: str | list[str] = "Accep
             assert stage.seen.complaints == []
             assert [frame.text for frame in stage.csms.journal.errors(NAME)] == []
 
-    run_lab(LabSettings(versions=("1.6",), tokens=TOKENS, **settings), main)
+    run_lab(LabSettings(versions=("1.6",), tokens=TOKENS, **settings), main, start_wall=start_wall)
 
 
 def octt(**settings: Any) -> Callable[[Case], Callable[[], None]]:

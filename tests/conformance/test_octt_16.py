@@ -27,7 +27,6 @@ CASES = Path(__file__).parents[3] / "shared" / "vectors" / "octt_16_station_case
 _LIST = "LocalAuthListManagement is not offered yet (SupportedFeatureProfiles)"
 _FIRMWARE = "FirmwareManagement is not offered yet"
 _RESERVATION = "Reservation is not offered yet"
-_SMART = "SmartCharging is not offered yet"
 _TLS = "over real TLS, before a foreign CSMS: tests/interop/test_security_profiles.py"
 
 OUT_OF_SCOPE: dict[str, str] = {
@@ -35,8 +34,6 @@ OUT_OF_SCOPE: dict[str, str] = {
     **dict.fromkeys(("TC_043_2_CS", "TC_043_3_CS", "TC_043_CS"), _LIST),
     **dict.fromkeys(("TC_044_1_CS", "TC_044_2_CS", "TC_044_3_CS", "TC_045_1_CS", "TC_045_2_CS"), _FIRMWARE),
     **dict.fromkeys(("TC_046_1_CS", "TC_047_CS", "TC_051_CS", "TC_052_CS", "TC_053_1_CS", "TC_053_2_CS"), _RESERVATION),
-    **dict.fromkeys(("TC_056_CS", "TC_057_CS", "TC_058_1_CS", "TC_058_2_CS", "TC_059_CS", "TC_066_CS"), _SMART),
-    **dict.fromkeys(("TC_067_CS", "TC_072_CS", "TC_082_CS"), _SMART),
     "TC_078_CS": _TLS,
 }
 """Cases that are not tested, with the reason. What a station without the profile must answer is tested all the same."""
@@ -960,25 +957,6 @@ async def test_tc_055_trigger_rejected(s: Stage) -> None:
     for message in ("MeterValues", "StatusNotification"):
         await s.order("TriggerMessage", "Rejected", requestedMessage=message, connectorId=9)
     await s.quiet(10, "MeterValues", "StatusNotification")
-
-
-# --- 23 smart charging, as far as it is refused -----------------------------------------------------------------------
-
-
-@octt()
-async def test_tc_060_remote_start_with_the_wrong_profile(s: Stage) -> None:
-    """The profile of a remote start must be a TxProfile."""
-    await s.ready()
-    schedule = {"chargingRateUnit": "A", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 10.0}]}
-    profile = {
-        "chargingProfileId": 1,
-        "stackLevel": 0,
-        "chargingProfilePurpose": "TxDefaultProfile",
-        "chargingProfileKind": "Absolute",
-        "chargingSchedule": schedule,
-    }
-    await s.order("RemoteStartTransaction", "Rejected", idTag=CARD, connectorId=1, chargingProfile=profile)
-    await s.quiet(10, "Authorize", "StatusNotification")
 
 
 # --- 24 data transfer -------------------------------------------------------------------------------------------------

@@ -65,27 +65,6 @@ async def test_tc_f_04_cable_plugin_timeout(stage: Stage201) -> None:
     await _started_remotely(stage)
 
 
-@octt()
-async def test_tc_k_38_charging_profile_is_ignored(stage: Stage201) -> None:
-    """Without smart charging a profile in the request is ignored (F01.FR.12)."""
-    assert await stage.value("SmartChargingCtrlr.Available") == "false"
-    profile: Payload = {
-        "id": 1,
-        "stackLevel": 0,
-        "chargingProfilePurpose": "TxProfile",
-        "chargingProfileKind": "Relative",
-        "chargingSchedule": [
-            {"id": 1, "chargingRateUnit": "A", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 6.0}]}
-        ],
-    }
-    stage.plug()
-    await stage.event("CablePluggedIn")
-    request = {"idToken": token(), "remoteStartId": 4711, "evseId": 1, "chargingProfile": profile}
-    await stage.ask("Accepted", "RequestStartTransaction", request)
-    await stage.flows()
-    assert stage.view().offered_a == 32.0
-
-
 # --- remote stop ----------------------------------------------------------------------------------------------------
 
 

@@ -20,7 +20,7 @@ import pytest
 
 from hal.api import FaultCode, TokenKind
 from station.app import StationSetup
-from station.clock import parse_iso
+from station.clock import iso, parse_iso
 from station.ocpp.link import LinkState
 from station.ocpp.schemas import Schemas
 from station.ocpp.v16 import configuration, keys
@@ -30,8 +30,10 @@ from station.sim.csms import EmbeddedCsms, FaultKind, Refusal, Token
 from station.sim.lab import Lab, LabSettings, run_lab
 from station.sim.loop import DEFAULT_WALL
 from station.sim.loop import run as run_virtual
+from tests.conformance import stage201
 from tests.conformance.door import Door, hurry
 from tests.conformance.frames import problems
+from tests.conformance.profiles16 import composite, drawn, install, offered, profile
 from tests.conformance.stage16 import CARD, NAME, OTHER, STRANGER, TOKENS, Stage, octt, play
 
 BOTH = pytest.mark.parametrize("version", ["1.6", "2.0.1"])
@@ -442,39 +444,124 @@ def test_quirk_10_a_lost_answer_gives_one_identical_copy(version: str) -> None:
     on_bench(version, work)
 
 
-# --- 11, 12: charging profiles, as far as there are none --------------------------------------------------------------
-
-PROFILE_16 = {
-    "chargingProfileId": 1,
-    "stackLevel": 0,
-    "chargingProfilePurpose": "TxProfile",
-    "chargingProfileKind": "Relative",
-    "chargingSchedule": {"chargingRateUnit": "A", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 10.0}]},
-}
+# --- 11, 12: charging profiles ----------------------------------------------------------------------------------------
 
 
-@octt()
+@octt(variables={"SmartChargingCtrlr.Available": "false"})
 async def test_quirk_11_without_smart_charging_profiles_are_declined_in_time(s: Stage) -> None:
-    """Said so in the features, with a CALLERROR, and by leaving out the keys; a remote start ignores its profile (5.11)."""
+    """Said so in the features, in the answers, and by leaving out the keys; a remote start ignores its profile (5.11)."""
     await s.ready()
     answer = await s.call("GetConfiguration", key=["SupportedFeatureProfiles", "ChargeProfileMaxStackLevel"])
     assert answer["configurationKey"][0]["value"] == "Core,RemoteTrigger"
     assert answer["unknownKey"] == ["ChargeProfileMaxStackLevel"]
-    default = {**PROFILE_16, "chargingProfilePurpose": "TxDefaultProfile"}
-    for action, payload in (
-        ("SetChargingProfile", {"connectorId": 1, "csChargingProfiles": default}),
-        ("ClearChargingProfile", {}),
-        ("GetCompositeSchedule", {"connectorId": 0, "duration": 60}),
-    ):
-        assert (await in_time(s.csms, action, payload)).code == "NotSupported"
+    await install(s, 1, profile(1, "TxDefaultProfile", (0, 10)), "NotSupported")
+    await s.order("ClearChargingProfile", "Unknown")
+    await s.order("GetCompositeSchedule", "Rejected", connectorId=0, duration=60)
     s.lab.plug()
-    await s.order("RemoteStartTransaction", "Accepted", idTag=CARD, connectorId=1, chargingProfile=PROFILE_16)
-    await s.expect_status("Charging")
+    for wanted in (profile(1, "TxProfile", (0, 10.0)), profile(1, "TxDefaultProfile", (0, 10.0))):
+        await s.order("RemoteStartTransaction", "Accepted", idTag=CARD, connectorId=1, chargingProfile=wanted)
+        await s.expect_status("Charging")
+        assert offered(s)[0] == 32.0
+        await s.order("RemoteStopTransaction", "Accepted", transactionId=s.transaction)
+        await s.expect_status("Finishing")
+
+
+@octt()
+async def test_quirk_11_profiles_as_csmss_send_them_are_accepted(s: Stage) -> None:
+    """Every stackLevel up to the one that is told, with and without start, Relative for the station, no transactionId."""
+    await s.ready()
+    asked = ["ChargeProfileMaxStackLevel", "ChargingScheduleAllowedChargingRateUnit"]
+    told = {entry["key"]: entry["value"] for entry in (await s.call("GetConfiguration", key=asked))["configurationKey"]}
+    assert told["ChargingScheduleAllowedChargingRateUnit"] == "Current,Power"
+    highest = int(told["ChargeProfileMaxStackLevel"])
+    assert highest > 0
+    now = s.csms.clock.now().wall
+    for level in (0, 1, highest):
+        await install(s, 1, profile(level, "TxDefaultProfile", (0, 10), start=now, stackLevel=level))
+        await s.order("ClearChargingProfile", "Accepted", stackLevel=level)
+    for kind in ("Absolute", "Relative"):
+        for connector, purpose in ((0, "ChargePointMaxProfile"), (0, "TxDefaultProfile"), (1, "TxDefaultProfile")):
+            await install(s, connector, profile(5, purpose, (0, 10), chargingProfileKind=kind))
+            assert await composite(s, 1, 60) == [(0, 10)]
+    await s.order("ClearChargingProfile", "Accepted", id=5)
+    await s.charging()
+    await install(s, 1, profile(6, "TxProfile", (0, 8), chargingProfileKind="Absolute"))
+    await asyncio.sleep(20)
+    assert offered(s) == (8.0, "profile 6 (TxProfile)")
+    # a transactionId means nothing in the profiles of other purposes, and some fill it in
+    await install(s, 1, profile(7, "TxDefaultProfile", (0, 9), transactionId=0))
+
+
+@octt()
+async def test_quirk_12_limit_0_does_not_end_the_session(s: Stage) -> None:
+    """SuspendedEVSE in the same transaction, which goes on as soon as the limit is above 0; and that twice."""
+    await s.ready()
+    await s.charging()
+    for _ in range(2):
+        await install(s, 1, profile(1, "TxDefaultProfile", (0, 0)))
+        await s.expect_status("SuspendedEVSE", within=10)
+        await asyncio.sleep(600)
+        assert not s.energised()
+        await install(s, 1, profile(1, "TxDefaultProfile", (0, 10)))
+        await s.expect_status("Charging", within=60)
+        await asyncio.sleep(20)
+        assert drawn(s) == pytest.approx(10, abs=0.2)
+    assert s.heard("StopTransaction") == []
+    assert len(s.heard("StartTransaction")) == 1
+    await s.expect("MeterValues", transactionId=s.transaction, within=61)
+
+
+def profile_201(number: int, limit_a: float, stack: int = 0, **more: Any) -> dict[str, Any]:
+    """A default profile for any transaction, relative to its start."""
+    periods = [{"startPeriod": 0, "limit": limit_a}]
+    return {
+        "id": number,
+        "stackLevel": stack,
+        "chargingProfilePurpose": "TxDefaultProfile",
+        "chargingProfileKind": "Relative",
+        "chargingSchedule": [{"id": 1, "chargingRateUnit": "A", "chargingSchedulePeriod": periods}],
+        **more,
+    }
+
+
+@stage201.octt()
+async def test_quirk_11_profiles_as_csmss_send_them_are_accepted_201(stage: stage201.Stage201) -> None:
+    """Every stackLevel up to the one that is told; stackLevel 0 is a criterion of Clear; the units are told."""
+    highest = int(await stage.value("SmartChargingCtrlr.ProfileStackLevel"))
+    assert await stage.value("SmartChargingCtrlr.RateUnit") == "A,W"
+    for level in (0, 1, highest):
+        wanted = profile_201(level, 10, level)
+        await stage.ask("Accepted", "SetChargingProfile", {"evseId": 1, "chargingProfile": wanted})
+        clear = {"chargingProfileCriteria": {"stackLevel": level}}
+        await stage.ask("Accepted", "ClearChargingProfile", clear)
+    now = iso(stage.lab.clock.now().wall)
+    schedule = {**profile_201(5, 10)["chargingSchedule"][0], "startSchedule": now}
+    absolute = profile_201(5, 10, chargingProfileKind="Absolute", chargingSchedule=[schedule])
+    await stage.ask("Accepted", "SetChargingProfile", {"evseId": 0, "chargingProfile": absolute})
+    most = {**absolute, "id": 6, "chargingProfilePurpose": "ChargingStationMaxProfile"}
+    await stage.ask("Accepted", "SetChargingProfile", {"evseId": 0, "chargingProfile": most})
+
+
+@stage201.octt()
+async def test_quirk_12_limit_0_does_not_end_the_session_201(stage: stage201.Stage201) -> None:
+    """SuspendedEVSE in the same transaction, which goes on as soon as the limit is above 0; and that twice."""
+    transaction = await stage.charging()
+    for _ in range(2):
+        stage.from_now()
+        await stage.ask("Accepted", "SetChargingProfile", {"evseId": 1, "chargingProfile": profile_201(1, 0)})
+        await stage.event("ChargingStateChanged", state="SuspendedEVSE")
+        await asyncio.sleep(600)
+        assert not stage.view().relay_closed
+        await stage.ask("Accepted", "SetChargingProfile", {"evseId": 1, "chargingProfile": profile_201(1, 10)})
+        await stage.event("ChargingStateChanged", state="Charging")
+        assert stage.view().offered_a == 10
+    assert list(stage.seen.transactions) == [transaction]
+    assert not stage.seen.transactions[transaction].ended
 
 
 @octt()
 async def test_quirk_12_energy_withheld_does_not_end_the_session(s: Stage) -> None:
-    """No limit of 0 yet, but heat withholds energy in the same way: the same transaction goes on afterwards."""
+    """Heat withholds energy in the same way: the same transaction goes on afterwards."""
     await s.ready()
     await s.charging()
     s.lab.fault(FaultCode.HIGH_TEMPERATURE)
@@ -787,7 +874,7 @@ async def test_evcc_boot_sequence(s: Stage) -> None:
     await s.order("ChangeAvailability", "Accepted", connectorId=0, type="Operative")
     answer = await s.call("GetConfiguration")
     found = {entry["key"]: entry.get("value") for entry in answer["configurationKey"]}
-    assert found["SupportedFeatureProfiles"] == "Core,RemoteTrigger"
+    assert found["SupportedFeatureProfiles"] == "Core,RemoteTrigger,SmartCharging"
     assert found["NumberOfConnectors"] == "2"
     wanted = ["Power.Active.Import", "Energy.Active.Import.Register", "Current.Import", "Voltage", "SoC"]
     for measurand in wanted:
@@ -797,9 +884,17 @@ async def test_evcc_boot_sequence(s: Stage) -> None:
     for connector in (1, 2):
         await s.expect("MeterValues", connectorId=connector, within=2)
     await s.configure(MeterValueSampleInterval="10", WebSocketPingInterval="30")
-    refused = await in_time(s.csms, "GetCompositeSchedule", {"connectorId": 1, "duration": 60})
-    assert refused.code == "NotSupported"
+    assert await composite(s, 1, 60) == [(0, 32)]
     await s.charging()
+    wanted_profile = profile(
+        int(found["MaxChargingProfilesInstalled"] or 0),
+        "TxDefaultProfile",
+        (0, 7.0),
+        start=s.csms.clock.now().wall - 60,
+        stackLevel=int(found["ChargeProfileMaxStackLevel"] or 0),
+    )
+    await install(s, 1, wanted_profile)
+    assert await composite(s, 1, 60) == [(0, 7)]
     values = await s.expect("MeterValues", transactionId=s.transaction, within=11)
     assert {value["measurand"] for value in values["meterValue"][0]["sampledValue"]} == set(wanted)
 
@@ -823,14 +918,14 @@ HOME_ASSISTANT: dict[str, list[tuple[str, dict[str, Any], str | None]]] = {
         ("GetConfiguration", {"key": ["NumberOfConnectors"]}, None),
         ("GetConfiguration", {}, None),
         ("UpdateFirmware", UPDATE_16, "NotSupported"),
-        ("GetCompositeSchedule", {"connectorId": 0, "duration": 60}, "NotSupported"),
+        ("GetCompositeSchedule", {"connectorId": 0, "duration": 60}, None),
         ("ChangeConfiguration", {"key": "MeterValueSampleInterval", "value": "60"}, None),
         ("ChangeAvailability", {"connectorId": 0, "type": "Operative"}, None),
     ],
     "2.0.1": [
         ("GetBaseReport", {"requestId": 1, "reportBase": "FullInventory"}, None),
         ("UpdateFirmware", UPDATE_201, None),
-        ("GetCompositeSchedule", {"duration": 60, "evseId": 0}, "NotSupported"),
+        ("GetCompositeSchedule", {"duration": 60, "evseId": 0}, None),
         ("SetVariables", SET_201, None),
         ("ChangeAvailability", {"operationalStatus": "Operative"}, None),
     ],

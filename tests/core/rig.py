@@ -18,6 +18,7 @@ from hal.api import (
     TokenKind,
 )
 from station.clock import Now
+from station.core.charging.memory import ChargingSetup
 from station.core.components import standard_definitions
 from station.core.device_model import DeviceModel
 from station.core.effects import Ask, Effect, Notice, Output, ReadMeter, Reboot, Record, Reply, Save
@@ -44,6 +45,7 @@ class Rig:
         boot: int = 1,
         info: Callable[[int], EvseInfo] = EvseInfo,
         meter: str = "works",
+        charging: ChargingSetup | None = None,
     ) -> None:
         self.mono = 100.0
         self.boot = boot
@@ -51,7 +53,8 @@ class Rig:
         self.infos = tuple(info(n) for n in range(1, evses + 1))
         self.model = DeviceModel(standard_definitions(self.infos, overrides or {}))
         self.count = 0
-        self.station = Station(self.infos, self.model, self._new_id, meter_poll_s=5.0)
+        self.charging = charging
+        self.station = Station(self.infos, self.model, self._new_id, meter_poll_s=5.0, charging=charging)
         self.effects: list[Effect] = []
         self.rows: dict[str, dict[str, Any]] = {kind: dict(r) for kind, r in (rows or {}).items()}
         self.facts: list[TxFact] = []
@@ -60,6 +63,10 @@ class Rig:
         self.reboots: list[str] = []
         self.register = dict.fromkeys(range(1, evses + 1), register_wh)
         self.power_w = 3600.0
+        self.draws: dict[
+            int, tuple[float, ...]
+        ] = {}  # A per phase while the contactor is closed; empty: the meter has no currents
+        self.celsius: dict[int, float] = {}
         self.answers: Callable[[IdToken], TokenInfo | None] = lambda _token: ACCEPTED
         self.obeys = True
         self.meter = meter  # works, fails, or says nothing
@@ -158,7 +165,16 @@ class Rig:
     def _reading(self, evse: int) -> Event:
         if self.meter == "fails":
             return MeterFailed(evse, "no answer")
-        return MeterRead(evse, MeterReading(self.register[evse], power_w=self.power_w if self.closed[evse] else 0.0))
+        drawn = self.draws.get(evse, ())
+        return MeterRead(
+            evse,
+            MeterReading(
+                self.register[evse],
+                power_w=self.power_w if self.closed[evse] else 0.0,
+                current_a=drawn if self.closed[evse] else tuple(0.0 for _ in drawn),
+                temperature_c=self.celsius.get(evse),
+            ),
+        )
 
     # --- people ---------------------------------------------------------------------------------------------------------
 
@@ -223,5 +239,6 @@ class Rig:
             register_wh=self.register[1],
             info=self.info,
             meter=meter,
+            charging=self.charging,
         )
         return new

@@ -76,7 +76,15 @@ statuses = st.sampled_from((AuthStatus.ACCEPTED, AuthStatus.ACCEPTED, AuthStatus
 reset_kinds = st.sampled_from(tuple(ResetKind))
 
 
-STOPS = {"StopAuthorized", "RemoteStop", "Deauthorized", "EVCommunicationLost", "EVConnectTimeout", "AbnormalCondition"}
+STOPS = {
+    "StopAuthorized",
+    "UnlockCommand",
+    "RemoteStop",
+    "Deauthorized",
+    "EVCommunicationLost",
+    "EVConnectTimeout",
+    "AbnormalCondition",
+}
 
 
 def _since_the_last_stop(story: tuple[TxFact, ...]) -> list[TxFact]:

@@ -75,6 +75,7 @@ const ANSWERS = {
         StatusNotification: () => ({}),
         NotifyEvent: () => ({}),
         NotifyReport: () => ({}),
+        ReportChargingProfiles: () => ({}),
         SecurityEventNotification: () => ({}),
         FirmwareStatusNotification: () => ({}),
         LogStatusNotification: () => ({}),

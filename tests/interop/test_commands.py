@@ -61,6 +61,7 @@ ORDERS_16 = [
     Order("GetCompositeSchedule", {"connectorId": 0, "duration": 60}, {}, "NotSupported"),
 ]
 
+NOBODY = {"idToken": "", "type": "NoAuthorization"}
 ORDERS_201 = [
     Order("GetBaseReport", {"requestId": 1, "reportBase": "ConfigurationInventory"}, {"status": "Accepted"}),
     # Accepted, or Rejected while parts of the first are still to be sent.
@@ -94,7 +95,11 @@ ORDERS_201 = [
     Order("DataTransfer", {"vendorId": "com.example", "data": {"x": 1}}, {"status": "UnknownVendorId"}),
     Order("GetLocalListVersion", {}, {}, "NotSupported"),
     Order("GetInstalledCertificateIds", {}, {"status": "NotFound"}),
-    Order("GetCompositeSchedule", {"evseId": 0, "duration": 60}, {}, "NotSupported"),
+    Order("GetCompositeSchedule", {"evseId": 0, "duration": 60}, {"status": "Accepted"}),
+    Order("GetCompositeSchedule", {"evseId": 9, "duration": 60}, {"status": "Rejected"}),
+    Order("GetChargingProfiles", {"requestId": 3, "chargingProfile": {}}, {"status": "NoProfiles"}),
+    Order("ClearChargingProfile", {"chargingProfileId": 1}, {"status": "Unknown"}),
+    Order("ReserveNow", {"id": 1, "expiryDateTime": "2030-01-01T00:00:00Z", "idToken": NOBODY}, {}, "NotSupported"),
 ]
 
 
@@ -255,7 +260,7 @@ async def test_the_start_of_a_well_known_csms(bench_16: Bench) -> None:
     await give(bench, Order("ChangeAvailability", {"connectorId": 0, "type": "Operative"}, {"status": "Accepted"}))
     everything = await give(bench, Order("GetConfiguration", {}, {}))
     keys = {entry["key"]: entry for entry in everything["configurationKey"]}
-    assert keys["SupportedFeatureProfiles"]["value"] == "Core,RemoteTrigger"
+    assert keys["SupportedFeatureProfiles"]["value"] == "Core,RemoteTrigger,SmartCharging"
     assert all(isinstance(entry["readonly"], bool) for entry in keys.values())
     wanted = [
         "Power.Active.Import",

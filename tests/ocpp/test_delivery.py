@@ -27,7 +27,7 @@ from station.core.types import (
     TxPhase,
 )
 from station.ocpp.coalesce import NoticeBoard, key_of
-from station.ocpp.delivery import FREE_LIMIT, Delivery, Kind
+from station.ocpp.delivery import FREE_LIMIT, MOST_SERIES, Delivery, Kind
 from station.ocpp.dialect import FactAnswer, Frame, Rendered
 from station.ocpp.entries import LOST, Entry, RetryPolicy, sparable
 from station.ocpp.records import RecordQueue
@@ -777,6 +777,25 @@ def test_a_series_is_made_frame_by_frame_and_takes_turns() -> None:
     assert order == ["Updated"] * 4 + ["Part1"] + ["Updated"] * 2 + ["Part2"]
     assert not desk.delivery.sending_series
     assert desk.action() is None
+
+
+def test_series_wait_for_each_other_up_to_a_limit(caplog: pytest.LogCaptureFixture) -> None:
+    desk = Desk()
+    desk.up(NEW)
+    for number in range(MOST_SERIES + 1):
+        assert desk.delivery.takes_series
+        desk.delivery.send_series(iter([Frame(f"Series{number}", {})] * 2))
+    assert not desk.delivery.takes_series
+    desk.delivery.send_series(iter([Frame("OneTooMany", {})]))
+    assert "a series is dropped" in caplog.text
+    order = []
+    while (action := desk.action()) is not None:
+        order.append(action)
+        desk.delivery.answered({})
+    assert order == [f"Series{number}" for number in range(MOST_SERIES + 1) for _ in range(2)]
+    desk.delivery.send_series(iter(()))
+    assert not desk.delivery.sending_series
+    assert desk.delivery.takes_series
 
 
 def test_a_series_ends_with_the_link_and_with_a_mistake(caplog: pytest.LogCaptureFixture) -> None:

@@ -33,7 +33,7 @@ class Web:
     """An HTTP server that does as it is told.
 
     statuses: method -> what to answer instead. password: ask for it. files: path -> content to GET. hang: answer nothing until
-    `close`. fail_first: so many requests get 503.
+    `close`. hold: answer when `released` is set. fail_first: so many requests get 503.
     """
 
     statuses: dict[str, int] = field(default_factory=dict)
@@ -41,6 +41,7 @@ class Web:
     files: dict[str, bytes] = field(default_factory=dict)
     redirects: dict[str, str] = field(default_factory=dict)
     hang: bool = False
+    hold: bool = False
     fail_first: int = 0
     chunked: bool = False
     cut_short: bool = False
@@ -71,6 +72,8 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
                 web.released.wait(30)
                 self.close_connection = True
                 return
+            if web.hold:
+                web.released.wait(30)
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             web.requests.append((self.command, self.path, dict(self.headers), body))
             status = web.statuses.get(self.command, 200)

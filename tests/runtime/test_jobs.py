@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from station.runtime.jobs import DEAD_JOB, JOB, JobDone, JobProgress, JobReport, JobRun, Jobs
+from station.runtime.jobs import DEAD_JOB, JOB, JobDone, JobProgress, JobReport, JobRun, Jobs, finish_in_thread
 from station.store.ops import Json
 from station.store.sqlite import SqliteStore
 from tests.store.powercut import PowerCut
@@ -77,6 +78,44 @@ async def test_a_failure_is_told_and_is_the_end(caplog: pytest.LogCaptureFixture
     assert "job j1 (bad) failed" in caplog.text
     assert store.rows() == {}
     store.close()
+
+
+async def test_work_in_a_thread_that_is_waited_for() -> None:
+    """However often the job is cancelled."""
+    begun, go_on, done = threading.Event(), threading.Event(), list[str]()
+
+    def work(word: str) -> str:
+        begun.set()
+        go_on.wait(10)
+        done.append(word)
+        return word.upper()
+
+    task = asyncio.ensure_future(finish_in_thread(work, "written"))
+    assert await asyncio.to_thread(begun.wait, 10)
+    for _ in range(3):
+        task.cancel()
+        await asyncio.sleep(0)
+    assert not task.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert done == ["written"]
+    assert await finish_in_thread(work, "again") == "AGAIN"
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_work_in_a_thread_that_fails(cancelled: bool) -> None:
+    """Cancelled, nobody asks for its error; pytest would complain about one that is left over."""
+
+    def work() -> None:
+        raise OSError(28, "full")
+
+    task = asyncio.ensure_future(finish_in_thread(work))
+    await asyncio.sleep(0)
+    if cancelled:
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError if cancelled else OSError):
+        await task
 
 
 async def test_an_interrupted_job_starts_again_from_what_it_kept(tmp_path: Path) -> None:

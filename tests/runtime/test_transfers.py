@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import os
 import socket
+import ssl
 import stat
 import threading
 import time
@@ -181,6 +183,47 @@ async def test_cancelling_cuts_the_connection(source: Path, scheme: str, mute: i
     with pytest.raises(asyncio.CancelledError):
         await task
     assert time.monotonic() - begin < 1.9  # in less than CUT_WAIT_S: the thread has ended
+
+
+@pytest.mark.parametrize("ends_well", [True, False])
+async def test_a_thread_that_outlives_its_transfer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends_well: bool
+) -> None:
+    """A name look-up cannot be cut. What comes of it later is no file, and no complaint of the loop."""
+    begun, go_on = threading.Event(), threading.Event()
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
+
+    def slow(_place: Any, sink: Any, _tools: Any) -> None:
+        begun.set()
+        assert go_on.wait(10)
+        sink.write(CONTENT)
+        if not ends_well:
+            raise TransferError("no")
+
+    monkeypatch.setattr(transfers_module, "CUT_WAIT_S", 0.01)
+    monkeypatch.setattr(transfers_http, "download", slow)
+    task = asyncio.create_task(transfers().download("http://localhost/x", tmp_path / "x"))
+    assert await asyncio.to_thread(begun.wait, 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    go_on.set()
+    await asyncio.get_running_loop().shutdown_default_executor()
+    await asyncio.sleep(0)
+    del task
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
+    assert complaints == []
+
+
+async def test_a_cancelled_transfer_dials_nobody_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On its way to the address that a server has redirected it to, say."""
+    monkeypatch.setattr(socket, "create_connection", lambda *_: pytest.fail("dialled"))
+    stop = transfers_module.Stop()
+    stop.cut()
+    with pytest.raises(transfers_module.StoppedError):
+        transfers_module.connect("localhost", 80, transfers_module.Tools(stop, ssl.create_default_context, None))
 
 
 @pytest.mark.parametrize("answer", [b"SSH-2.0-x\r\n", b"220 hello\r\n", b"\x00" * 100, b""])

@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import stat
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from station.core.diagnostics import UPLOAD_JOB
 from station.core.firmware import DOWNLOAD_JOB, INSTALL_JOB
 from station.core.types import EvseInfo
 from station.errors import SecurityError
+from station.runtime import updates, uploads
 from station.runtime.filework import FileSettings, FileWork
 from station.runtime.jobs import JOB, JobDone, JobProgress, Jobs
 from station.runtime.transfers import PermissionDeniedError, TransferError
@@ -42,6 +44,30 @@ SIGNER = PKI.get("manufacturer/firmware")
 def sign(content: bytes = CONTENT) -> str:
     assert isinstance(SIGNER.key, ec.EllipticCurvePrivateKey)
     return base64.b64encode(SIGNER.key.sign(content, ec.ECDSA(hashes.SHA256()))).decode()
+
+
+async def turns() -> None:
+    """What can happen without a thread happens."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+class Slow:
+    """Work in a thread whose first call waits until it may go on."""
+
+    def __init__(self, work: Callable[..., Any]) -> None:
+        self.begun, self.go_on, self.ended = threading.Event(), threading.Event(), threading.Event()
+        self._work = work
+
+    def __call__(self, *args: Any) -> Any:
+        if self.begun.is_set():
+            return self._work(*args)
+        self.begun.set()
+        assert self.go_on.wait(20)
+        try:
+            return self._work(*args)
+        finally:
+            self.ended.set()
 
 
 class Recorder:
@@ -111,6 +137,11 @@ class Bench:
             done = await self.reports.ended()
         assert done.result is not None, done
         return done.result
+
+    async def both_ended(self) -> None:
+        async with asyncio.timeout(20):
+            while sum(isinstance(report, JobDone) for report in self.reports) < 2:
+                await self.reports.ended()
 
     def progress(self) -> list[Any]:
         return [report.data["status"] for report in self.reports if isinstance(report, JobProgress)]
@@ -208,6 +239,23 @@ async def test_a_slow_upload_is_cancelled_at_once(tmp_path: Path) -> None:
     assert bench.left() == []
 
 
+async def test_an_upload_that_is_cancelled_while_its_file_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """N01.FR.12: its thread cannot be stopped, but when the job has ended nothing lies around."""
+    slow = Slow(uploads.write)
+    monkeypatch.setattr(uploads, "write", slow)
+    async with Bench(tmp_path) as bench:
+        bench.upload("http://127.0.0.1:9/")
+        assert await asyncio.to_thread(slow.begun.wait, 10)
+        bench.jobs.cancel("log-1")
+        await turns()
+        slow.go_on.set()
+        assert (await bench.reports.ended()).cancelled
+        assert slow.ended.is_set()
+        assert bench.left() == []
+
+
 async def test_no_room_for_the_log(tmp_path: Path) -> None:
     (tmp_path / "files").write_text("in the way")
     bench = Bench(tmp_path / "files")
@@ -282,6 +330,40 @@ async def test_files_of_earlier_updates_go(tmp_path: Path) -> None:
         assert os.listdir(tmp_path / "firmware") == ["fw-2.bin"]
     async with Bench(tmp_path) as bench:  # nothing is under way
         assert bench.left() == []
+
+
+async def test_a_download_that_takes_the_place_of_one_that_has_hardly_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """L01.FR.24: the thread in which the first one clears the folder comes late, and must not clear away the second one's file."""
+    slow = Slow(updates.private_folder)
+    monkeypatch.setattr(updates, "private_folder", slow)
+    async with Bench(tmp_path) as bench:
+        with serve_web(Web(hang=True)) as slow_web, serve_web(Web(files={"/fw": CONTENT}, hold=True)) as web:
+            bench.download(slow_web.url("/fw"), job="fw-1")
+            assert await asyncio.to_thread(slow.begun.wait, 10)
+            bench.jobs.cancel("fw-1")
+            bench.download(web.url("/fw"), job="fw-2")
+            await asyncio.to_thread(web.reached.wait, 0.5)  # it may, or may not, wait for the first one to end
+            slow.go_on.set()
+            assert await asyncio.to_thread(slow.ended.wait, 10)
+            await asyncio.to_thread(web.reached.wait, 10)
+            web.released.set()
+            await bench.both_ended()
+        first, second = (report for report in bench.reports if isinstance(report, JobDone))
+        assert (first.job, first.cancelled) == ("fw-1", True)
+        assert (second.job, second.result) == ("fw-2", {"status": "Downloaded", "file": "fw-2.bin"})
+        assert bench.left() == ["firmware/fw-2.bin"]
+
+
+async def test_a_file_that_somebody_else_has_just_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread of a cancelled download removes its own file, at any time."""
+    listed = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda folder: iter([*listed(folder), folder / "fw-0.bin.part"]))
+    async with Bench(tmp_path) as bench:
+        with serve_web(Web(files={"/fw": CONTENT})) as web:
+            bench.download(web.url("/fw"))
+            assert (await bench.ended())["status"] == "Downloaded"
 
 
 async def test_installations(tmp_path: Path) -> None:

@@ -130,6 +130,54 @@ def test_a_failing_executor_job_lets_time_go_on() -> None:
     assert run(main()) == 5.0
 
 
+def test_time_stands_still_until_the_thread_of_a_cancelled_job_has_ended() -> None:
+    """Cancelling does not stop a thread: what it still does must not happen at a later time."""
+
+    async def main() -> list[str]:
+        begun = threading.Event()
+        seen: list[str] = []
+
+        def work() -> None:
+            begun.set()
+            slow()
+            seen.append("thread")
+
+        job = here().run_in_executor(None, work)
+        begun.wait(10)
+        job.cancel()
+        await asyncio.sleep(1000)
+        seen.append("later")
+        return seen
+
+    assert run(main()) == ["thread", "later"]
+
+
+def test_a_job_that_is_cancelled_before_a_thread_is_free_lets_time_go_on() -> None:
+    async def main() -> float:
+        over = threading.Event()
+        with ThreadPoolExecutor(1) as own:
+            first = here().run_in_executor(own, over.wait, 10)
+            second = here().run_in_executor(own, slow)
+            second.cancel()
+            over.set()
+            await first
+            await asyncio.sleep(5)
+        return here().time()
+
+    assert run(main()) == 5.0
+
+
+def test_a_thread_that_outlives_the_loop() -> None:
+    over = threading.Event()
+    with ThreadPoolExecutor(1) as own:
+
+        async def main() -> None:
+            here().run_in_executor(own, over.wait, 10)
+
+        run(main())
+        over.set()
+
+
 def test_hold_waits_for_a_foreign_thread() -> None:
     async def main() -> float:
         done = asyncio.Event()

@@ -1,104 +1,58 @@
-"""Composite schedules: every applicable profile over a window of time, combined into one sequence of limits (K08; see 4.1 rules below).
+"""Composite schedules: every applicable profile over a window of time, combined into one sequence of limits (K08).
 
-Seam only: `compose` and `limit_at` are the two questions; everything else here is private.
+`compose`, `limit_at` and `station_caps_at` are the questions. `timeline` says which period leads when, `blend` what several leading
+periods make together, `totals` what several EVSEs draw. Time grows with the number of boundaries inside the window and with the
+number of purposes, not with the length of the window or the age of a schedule.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Protocol
+from typing import NamedTuple
 
-from station.core.charging.policy import Policy
-from station.core.charging.profiles import Installed, OperationMode, Purpose, RateUnit
+from station.core.charging.blend import Blended, Blender, Leads, adds, unit_of
+from station.core.charging.policy import Gaps, PhaseRule, Policy
+from station.core.charging.profiles import Installed, RateUnit
+from station.core.charging.shapes import (
+    Composite,
+    CompositePeriod,
+    Member,
+    PhaseLimits,
+    Site,
+    Source,
+    StationCaps,
+    Tx,
+    Zone,
+)
+from station.core.charging.timeline import FOREVER, Moment, Term, expires, terms
+from station.core.charging.totals import total
 
+__all__ = [
+    "MOST_STEPS",
+    "Composite",
+    "CompositePeriod",
+    "Member",
+    "PhaseLimits",
+    "Site",
+    "Source",
+    "StationCaps",
+    "Tx",
+    "Zone",
+    "compose",
+    "limit_at",
+    "station_caps_at",
+]
 
-class Zone(Protocol):
-    """Local time of the station (2.1 useLocalTime, K01.FR.90, FR.91)."""
-
-    def offset_s(self, wall: int) -> int:
-        """Seconds to add to UTC at that moment."""
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """What evaluation must know of one EVSE (or, evse 0, of the grid connection).
-
-    voltage_v: nominal, phase to neutral. phases: of the supply, 0 for DC (W only). maximum_a: what the hardware can deliver per phase,
-    None: unknown. zone None: UTC. offline_s: for how long the CSMS has been out of reach, None: it is not.
-    """
-
-    evse: int
-    voltage_v: Fraction = Fraction(230)
-    phases: int = 3
-    maximum_a: Fraction | None = None
-    zone: Zone | None = None
-    offline_s: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Tx:
-    """The transaction at the EVSE. ready: wall second at which it was authorised and connected: Relative starts there (None: not yet)."""
-
-    tx_id: str | None
-    ready: int | None
-    priority: bool = False  # 2.1: PriorityCharging is active
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One term of a composite period: the leading period of one purpose, and what it allows in `Composite.unit`.
-
-    profile None: not a profile but the hardware (`name` says which). limit: converted to `Composite.unit`; raw: as given, in `unit`.
-    """
-
-    name: str
-    purpose: Purpose | None
-    profile: int | None
-    stack_level: int | None
-    limit: Fraction | None
-    phases: int | None
-    raw: Fraction | None = None
-    unit: RateUnit = RateUnit.A
+MOST_STEPS = 25_000
+"""Changes in one composite: beyond them it ends early. A year of a daily profile with 24 periods has 8,760."""
 
 
-@dataclass(frozen=True, slots=True)
-class PhaseLimits:
-    """Rates of a composite period in its unit; l2, l3 only where phases differ (2.1)."""
-
-    total: Fraction
-    l2: Fraction | None = None
-    l3: Fraction | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CompositePeriod:
-    """start: seconds since the window's start. limit None: nothing limits (`Gaps.OMIT` leaves such periods out).
-
-    binding: the source whose limit is the least (first named wins a tie); sources: all of them, binding included.
-    """
-
+class _Run(NamedTuple):
     start: int
-    limit: PhaseLimits | None
-    phases: int | None = None
-    phase_to_use: int | None = None
-    setpoint: PhaseLimits | None = None
-    discharge: PhaseLimits | None = None
-    mode: OperationMode | None = None
-    binding: Source | None = None
-    sources: tuple[Source, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Composite:
-    """start: wall second; duration: seconds covered (shorter than asked when `Gaps.OMIT` cuts the end)."""
-
-    evse: int
-    start: int
-    duration: int
-    unit: RateUnit
-    periods: tuple[CompositePeriod, ...] = field(default=())
+    blended: Blended
+    leads: Leads
 
 
 def compose(
@@ -112,14 +66,28 @@ def compose(
     policy: Policy,
     caps: Sequence[Source] = (),
     merge_causes: bool = True,
+    members: Sequence[Member] = (),
 ) -> Composite:
     """The composite schedule of [start, start + duration) in wall seconds, in `unit`.
 
-    tx None: no transaction; a TxDefault transaction that starts at `start` is assumed (K08.FR.06). caps: constant bounds of the station
-    (breaker, board) in `unit`. merge_causes: neighbours that differ only in who binds are one period (what a CSMS gets); False
-    keeps them apart (for `explain`). Never raises on a validated profile.
+    tx None: no transaction; a TxDefault transaction that starts at `start` is assumed (K08.FR.06), and so is the readiness of one
+    that is not ready yet. caps: constant bounds of the station (breaker, board) in `unit`. merge_causes: neighbours that allow
+    the same are one period, with the sources of the first of them (what a CSMS gets); False keeps them apart when any of their
+    sources differs (for `explain` and plots). members: of evse 0, the EVSEs behind the grid connection: it then shows what they are
+    expected to draw together (K08.FR.03), within the grid connection's own limits; without, those limits alone.
+    duration 0: the one period of that second. Never raises on a validated profile.
     """
-    raise AssertionError("to be written")
+    asked = _Asked(start, start + max(0, duration), unit, policy, merge_causes)
+    known = list(profiles)
+    if site.evse or not members or not policy.station_total:
+        return _composite(known, site, tx, asked, caps)
+    if len(members) == 1:
+        return replace(_composite(known, members[0].site, members[0].tx, asked, caps), evse=0)
+    # A gap is filled when everything is added up.
+    inner = replace(asked, policy=replace(policy, gaps=Gaps.STATION_MAXIMUM))
+    grid = _composite(known, replace(site, maximum_a=None), None, inner, caps)
+    parts = [_composite(known, member.site, member.tx, inner, grid=False) for member in members]
+    return total(grid, list(zip(parts, (member.site for member in members), strict=True)), site)
 
 
 def limit_at(
@@ -127,22 +95,119 @@ def limit_at(
 ) -> tuple[CompositePeriod, int | None]:
     """What binds at `now` in A per phase (limit None: no profile limits), and the next wall second at which anything may change
     (None: never). Cheap: called on every change, not on every tick.
+
+    tx None: profiles of transactions do not count. A transaction that is not ready has no Relative profile yet.
     """
-    raise AssertionError("to be written")
-
-
-@dataclass(frozen=True, slots=True)
-class StationCaps:
-    """What STATION_MAX and EXTERNAL profiles allow the grid connection now, per phase and in total, and which profile says so."""
-
-    per_phase_a: Fraction | None = None
-    per_phase_by: Source | None = None
-    total_w: Fraction | None = None
-    total_by: Source | None = None
+    known = list(profiles)
+    blender = Blender(site, RateUnit.A, policy.phases, fill=False)
+    leads, until = _now(terms(known, Moment(site, tx, now, policy, assume=False)), now)
+    return blender.period(0, blender.blend(leads), leads), _next(until, expires(known, site, now))
 
 
 def station_caps_at(
     profiles: Iterable[Installed], site: Site, *, now: int, policy: Policy
 ) -> tuple[StationCaps, int | None]:
-    """The caps of the grid connection (site.evse 0), unconverted, and the next wall second at which they may change."""
-    raise AssertionError("to be written")
+    """The caps of the grid connection (site.evse 0), unconverted, and the next wall second at which they may change.
+
+    LocalGeneration is on top of each. Limits in W that differ by phase bound the phase too.
+    """
+    known = list(profiles)
+    leads, until = _now(terms(known, Moment(site, None, now, policy, assume=False)), now)
+    found: dict[RateUnit, tuple[Fraction, Source]] = {}
+    for unit in RateUnit:
+        # One unit at a time: what is not converted does not depend on a number of phases.
+        chosen = tuple(lead for lead in leads if adds(lead) or unit_of(lead) is unit)
+        blender = Blender(site, unit, PhaseRule.LOWEST, fill=False)
+        period = blender.period(0, blender.blend(chosen), chosen)
+        if period.limit is None or period.binding is None:
+            continue
+        lines = [rate for rate in (period.limit.total, period.limit.l2, period.limit.l3) if rate is not None]
+        if unit is RateUnit.W and len(lines) > 1:
+            each = min(lines) / site.voltage_v
+            if RateUnit.A not in found or each < found[RateUnit.A][0]:
+                found[RateUnit.A] = each, period.binding
+        found[unit] = (min(lines) if unit is RateUnit.A else sum(lines, Fraction(0))), period.binding
+    per_phase, in_total = found.get(RateUnit.A, (None, None)), found.get(RateUnit.W, (None, None))
+    return StationCaps(*per_phase, *in_total), _next(until, expires(known, site, now))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    start: int
+    end: int
+    unit: RateUnit
+    policy: Policy
+    merge_causes: bool
+
+
+def _composite(
+    profiles: list[Installed],
+    site: Site,
+    tx: Tx | None,
+    asked: _Asked,
+    caps: Sequence[Source] = (),
+    *,
+    grid: bool = True,
+) -> Composite:
+    blender = Blender(site, asked.unit, asked.policy.phases, caps, fill=True)
+    moment = Moment(site, tx, asked.start, asked.policy, assume=True)
+    runs, end, limited = _walk(terms(profiles, moment, grid=grid), blender, asked)
+    if asked.policy.gaps is Gaps.OMIT:
+        runs, end = _cut(runs, limited)
+    first = runs[0].start if runs else asked.start
+    periods = tuple(blender.period(run.start - first, run.blended, run.leads) for run in runs)
+    return Composite(site.evse, first, end - first, asked.unit, periods)
+
+
+def _walk(found: list[Term], blender: Blender, asked: _Asked) -> tuple[list[_Run], int, tuple[int, int] | None]:
+    """From boundary to boundary; what goes on unchanged is one run.
+
+    Returns the runs, the second at which they end, and from when to when something limits (None: nothing does).
+    """
+    runs: list[_Run] = []
+    before: object = None
+    first: int | None = None
+    last = t = asked.start
+    for _ in range(MOST_STEPS):
+        leads, until = _now(found, t)
+        blended = blender.blend(leads)
+        until = min(until, asked.end)
+        if blended.binder is not None and blended.binder >= 0:
+            first, last = t if first is None else first, until
+        now = blended.shape if asked.merge_causes else (blended, blender.causes(leads, blended.shape))
+        if now != before:
+            runs.append(_Run(t, blended, leads))
+            before = now
+        t = until
+        if until >= asked.end:
+            break
+    return runs, t, None if first is None else (first, last)
+
+
+def _now(found: list[Term], t: int) -> tuple[Leads, int]:
+    until = FOREVER
+    leads = []
+    for term in found:
+        if term.until <= t:
+            term.move(t)
+        until = min(until, term.until)
+        if term.lead is not None:
+            leads.append(term.lead)
+    if len(leads) == 1 and adds(leads[0]):
+        leads.clear()  # LocalGeneration alone says nothing.
+    return tuple(leads), until
+
+
+def _next(*changes: int) -> int | None:
+    soonest = min(changes)
+    return None if soonest >= FOREVER else soonest
+
+
+def _cut(runs: list[_Run], limited: tuple[int, int] | None) -> tuple[list[_Run], int]:
+    """`Gaps.OMIT`: a schedule begins with the first limit and ends with the last."""
+    if limited is None:
+        return [], runs[0].start
+    first, last = limited
+    kept = [run for run in runs if first < run.start < last]
+    opening = [run for run in runs if run.start <= first][-1]
+    return [opening._replace(start=first), *kept], last

@@ -6,17 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from station.core.charging.balance import Memory, Tuning
-from station.core.charging.composite import Zone
+from station.core.charging.composite import CompositePeriod, StationCaps, Zone
+from station.core.charging.limits import Derating
 from station.core.charging.policy import Policy
 from station.core.charging.profiles import Installed
-
-
-@dataclass(frozen=True, slots=True)
-class Derating:
-    """Connector temperature: full current up to `full_c`, falling in a line to the minimum current at `least_c` (degrees Celsius)."""
-
-    full_c: float = 65.0
-    least_c: float = 80.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +41,47 @@ class Needs:
     priority: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What the profiles allow one EVSE from wall second `since` until before `until` (None: nothing changes by itself).
+
+    version: of the profiles that it was worked out with. tx_id, ready: of the transaction that it was worked out for.
+    """
+
+    period: CompositePeriod
+    since: int
+    until: int | None
+    version: int
+    tx_id: str | None
+    ready: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StationAllowed:
+    """The same for the grid connection."""
+
+    caps: StationCaps = field(default_factory=StationCaps)
+    since: int = 0
+    until: int | None = None
+    version: int = -1
+
+
 @dataclass(slots=True)
 class Charging:
-    """profiles: by id. shown: the same as a tuple for whoever looks. offline_since: monotonic, None while the CSMS answers.
+    """Smart charging of one station.
 
-    ready: per EVSE, wall second at which its transaction was authorised and connected (Relative starts there). shares: of the balancer.
+    profiles: by id; shown: the same as a tuple for whoever looks; version: rises with every change of them. offline_since: monotonic,
+    None while the CSMS answers. ready: per EVSE, wall second at which its transaction was authorised and connected (Relative starts
+    there). balance: the balancer's. unsettled: EVSEs whose limit has changed, to be brought in line before the turn ends.
     """
 
     setup: ChargingSetup = field(default_factory=ChargingSetup)
     profiles: dict[int, Installed] = field(default_factory=dict)
     shown: tuple[Installed, ...] = ()
+    version: int = 0
+    station: StationAllowed = field(default_factory=StationAllowed)
     offline_since: float | None = None
     ready: dict[int, int] = field(default_factory=dict)
     needs: dict[int, Needs] = field(default_factory=dict)
     balance: Memory = field(default_factory=Memory)
+    unsettled: set[int] = field(default_factory=set)

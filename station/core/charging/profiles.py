@@ -145,7 +145,7 @@ class Profile:
     valid_to: int | None = None
     tx_id: str | None = None
     max_offline_s: int | None = None
-    invalid_after_offline: bool = True
+    invalid_after_offline: bool = False  # K01.FR.102: missing is false
     dyn_interval_s: int | None = None
     dyn_updated: int | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)

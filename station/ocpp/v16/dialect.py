@@ -20,7 +20,18 @@ from station.ocpp.dialect import (
     Rendered,
     Services,
 )
-from station.ocpp.v16 import configuration, core_boot, files, metering, remote, security, status, transactions, trigger
+from station.ocpp.v16 import (
+    charging,
+    configuration,
+    core_boot,
+    files,
+    metering,
+    remote,
+    security,
+    status,
+    transactions,
+    trigger,
+)
 from station.ocpp.v16.common import Handler, id_tag, token_info, wall_time
 from station.security.api import LeafKind
 
@@ -31,11 +42,12 @@ _HANDLERS: Mapping[str, Handler] = {
     **trigger.HANDLERS,
     **security.HANDLERS,
     **files.HANDLERS,
+    **charging.HANDLERS,
 }
 
 
 class Dialect16:
-    """The Core and RemoteTrigger profiles. Stateless: what it remembers of a transaction is the shell's context."""
+    """The Core, RemoteTrigger and SmartCharging profiles. Stateless: what it remembers of a transaction is the shell's context."""
 
     version = "1.6"
     subprotocol = "ocpp1.6"

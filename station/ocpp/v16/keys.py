@@ -11,14 +11,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from station.core.components_charging import CONTROLLER
 from station.core.device_model import DeviceModel
 from station.core.events import VariableWrite
 from station.core.measurands import split_phase
 from station.core.variables import Definition
 from station.ocpp.dialect import DialectSettings
+from station.ocpp.v16.charging import offered
 from station.ocpp.v16.metering import MEASURANDS
 
 FEATURE_PROFILES = ("Core", "RemoteTrigger")  # exact names: CSMSs look for them
+SMART_CHARGING = "SmartCharging"
 MAX_KEYS = 100
 """GetConfigurationMaxKeys: what we promise; a longer request is answered all the same."""
 
@@ -54,6 +57,7 @@ class Key:
     commanded: writable though its variable is not: a new value is a command.
     computed: used when there is no such variable; None from it: no such key.
     joint: the key has a say in another variable too.
+    feature: whether the station has what the key belongs to; without it there is no such key.
     """
 
     name: str
@@ -65,6 +69,7 @@ class Key:
     read_only: bool = False
     commanded: bool = False
     joint: Joint | None = None
+    feature: Callable[[DeviceModel], bool] | None = None
 
     def definition(self, model: DeviceModel) -> Definition | None:
         if not self.component:
@@ -122,6 +127,8 @@ def wire_value(setting: Setting, text: str, settings: DialectSettings) -> str | 
 
 
 def _setting(key: Key, model: DeviceModel, settings: DialectSettings) -> Setting | None:
+    if key.feature is not None and not key.feature(model):
+        return None
     definition = key.definition(model)
     if definition is None:
         value = key.computed(model, settings) if key.computed is not None else None
@@ -175,6 +182,35 @@ def _list_length(component: str, variable: str) -> Computed:
         return str(len(known)) if known else None
 
     return computed
+
+
+def _feature_profiles(model: DeviceModel) -> tuple[str, ...]:
+    return (*FEATURE_PROFILES, SMART_CHARGING) if offered(model) else FEATURE_PROFILES
+
+
+def _features(model: DeviceModel, _settings: DialectSettings) -> str | None:
+    return ",".join(_feature_profiles(model))
+
+
+def _feature_count(model: DeviceModel, _settings: DialectSettings) -> str | None:
+    return str(len(_feature_profiles(model)))
+
+
+def _profile_places(model: DeviceModel, _settings: DialectSettings) -> str | None:
+    """9.3.5: how many charging profiles may be installed."""
+    entries = model.find(CONTROLLER, "Entries", variable_instance="ChargingProfiles")
+    return None if entries is None or entries.max_limit is None else str(int(entries.max_limit))
+
+
+_QUANTITIES = {"A": "Current", "W": "Power"}
+
+
+def _quantities(value: str, _model: DeviceModel) -> str:
+    """9.3.2: the units of 2.x by the names that 1.6 has for them."""
+    return ",".join(_QUANTITIES[unit] for unit in value.split(",") if unit in _QUANTITIES)
+
+
+_RATE_UNITS = Joint(_quantities, lambda _value, _model: ())
 
 
 def _certificate_places(model: DeviceModel, _settings: DialectSettings) -> str | None:
@@ -252,13 +288,26 @@ TABLE: tuple[Key, ...] = (
     Key("StopTxnAlignedDataMaxLength", computed=_list_length("AlignedDataCtrlr", "TxEndedMeasurands")),
     Key("StopTxnSampledData", "SampledDataCtrlr", "TxEndedMeasurands", list_of=_is_measurand),
     Key("StopTxnSampledDataMaxLength", computed=_list_length("SampledDataCtrlr", "TxEndedMeasurands")),
-    Key("SupportedFeatureProfiles", computed=_constant(",".join(FEATURE_PROFILES))),
+    Key("SupportedFeatureProfiles", computed=_features),
     Key("SupportedFileTransferProtocols", "OCPPCommCtrlr", "FileTransferProtocols"),
-    Key("SupportedFeatureProfilesMaxLength", computed=_constant(len(FEATURE_PROFILES))),
+    Key("SupportedFeatureProfilesMaxLength", computed=_feature_count),
     Key("TransactionMessageAttempts", "OCPPCommCtrlr", "MessageAttempts", "TransactionEvent"),
     Key("TransactionMessageRetryInterval", "OCPPCommCtrlr", "MessageAttemptInterval", "TransactionEvent"),
     Key("UnlockConnectorOnEVSideDisconnect", "OCPPCommCtrlr", "UnlockOnEVSideDisconnect"),
     Key("WebSocketPingInterval", "OCPPCommCtrlr", "WebSocketPingInterval"),
+    # 9.3 Smart charging
+    Key("ChargeProfileMaxStackLevel", CONTROLLER, "ProfileStackLevel", read_only=True, feature=offered),
+    Key(
+        "ChargingScheduleAllowedChargingRateUnit",
+        CONTROLLER,
+        "RateUnit",
+        read_only=True,
+        joint=_RATE_UNITS,
+        feature=offered,
+    ),
+    Key("ChargingScheduleMaxPeriods", CONTROLLER, "PeriodsPerSchedule", read_only=True, feature=offered),
+    Key("ConnectorSwitch3to1PhaseSupported", CONTROLLER, "Phases3to1", read_only=True, feature=offered),
+    Key("MaxChargingProfilesInstalled", computed=_profile_places, feature=offered),
     # Security whitepaper: the password is written only, and a profile can only be raised (A05).
     Key("AuthorizationKey", "SecurityCtrlr", "BasicAuthPassword"),
     Key("CpoName", "SecurityCtrlr", "OrganizationName"),

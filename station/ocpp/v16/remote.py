@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from station.core.charging.policy import RULES_16
 from station.core.events import ChangeAvailability, ClearCache, RemoteStart, RemoteStop, Unlock
 from station.core.types import Verdict
 from station.ocpp.dialect import Call, DialectSettings, Services
+from station.ocpp.v16 import charging
 from station.ocpp.v16.common import Handler, accepted_or_rejected, answer_status, knows_connector, token_of
 
 # Verdict words of the core -> UnlockStatus (7.46: NotSupported also says that the connector is unknown).
@@ -16,20 +18,26 @@ def _remote_start(call: Call, services: Services, settings: DialectSettings) -> 
     """Whether the token is authorised first (AuthorizeRemoteTxRequests) is the core's business."""
     asked = call.payload
     connector = asked.get("connectorId")
-    profile = asked.get("chargingProfile")
+    # 5.11: a station without smart charging starts without the profile.
+    wire = asked.get("chargingProfile") if charging.offered(services.model) else None
     if (
         # 4.2: not allowed while Pending.
         services.registration() != "Accepted"
         # TC_027: connector 0 cannot be charged at.
         or (connector is not None and not knows_connector(settings, connector))
         # 5.11, TC_060: the profile of a remote start SHALL be a TxProfile.
-        or (profile is not None and profile["chargingProfilePurpose"] != "TxProfile")
+        or (wire is not None and wire["chargingProfilePurpose"] != "TxProfile")
     ):
+        answer_status(call, "Rejected")
+        return
+    # 5.11: its transaction is the one to come, whatever transactionId is there.
+    profile = None if wire is None else charging.accepted_profile(charging.untied(wire), services)
+    if wire is not None and profile is None:
         answer_status(call, "Rejected")
         return
     token = token_of(asked["idTag"])
     services.command(
-        lambda ref: RemoteStart(ref, token, evse=connector, profile=profile),
+        lambda ref: RemoteStart(ref, token, evse=connector, profile=profile, rules=RULES_16),
         accepted_or_rejected(call),
     )
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from station.core import events
+from station.core.charging.policy import RULES_201
+from station.core.charging.profiles import Profile, ProfileError, Purpose
 from station.core.types import Verdict
 from station.core.view import StationView
 from station.ocpp.dialect import Call, Payload, Services
-from station.ocpp.v201 import certificates, files
+from station.ocpp.v201 import certificates, charging, files
 from station.ocpp.v201.authorization import read_token
 from station.ocpp.v201.fields import ACCEPTED_OR_REJECTED, Handler, cut, read_address, status, verdict_status
 
@@ -20,17 +21,19 @@ _TRIGGER = frozenset({"Accepted", "Rejected", "NotImplemented"})
 def request_start(call: Call, services: Services) -> None:
     """F01, F02. The core judges EVSE, reservation and running transactions."""
     payload = call.payload
-    profile = payload.get("chargingProfile")
     token = read_token(payload["idToken"])
     if services.registration() != "Accepted":
         call.answer(status("Rejected", "CSNotAccepted"))  # B02.FR.05
     elif token is None:
         call.answer(status("Rejected", "InvalidIdToken"))
-    elif profile is not None and not _tx_profile(profile):
-        call.answer(status("Rejected", "InvalidProfile"))  # F01, F02.FR.17, FR.19
     elif payload.get("evseId") == 0:
         call.answer(status("Rejected", "UnknownEvse"))  # an evseId is greater than 0
     else:
+        try:
+            profile = _profile(payload, services)
+        except ProfileError as error:
+            call.answer(charging.refused(error))  # K05.FR.05
+            return
         group = read_token(payload.get("groupIdToken"))
         services.command(
             lambda ref: events.RemoteStart(
@@ -40,6 +43,7 @@ def request_start(call: Call, services: Services) -> None:
                 evse=payload.get("evseId"),
                 group=group if group is not None and group.value else None,
                 profile=profile,
+                rules=RULES_201,
             ),
             lambda verdict: call.answer(_start_answer(verdict)),
         )
@@ -134,9 +138,18 @@ def _has_connector(services: Services, evse: int, connector: int) -> bool:
     return known or view.evse(evse).connector == connector
 
 
-def _tx_profile(profile: Mapping[str, Any]) -> bool:
-    """A profile for a transaction that does not exist yet (K05)."""
-    return profile["chargingProfilePurpose"] == "TxProfile" and "transactionId" not in profile
+def _profile(payload: Payload, services: Services) -> Profile | None:
+    """The profile for a transaction that does not exist yet (K05). Raises ProfileError; the core judges the rest."""
+    wire = payload.get("chargingProfile")
+    if wire is None or not charging.enabled(services.model):
+        return None  # F01.FR.12, K05.FR.04
+    profile = charging.read_wire(wire, services.model)
+    # F01, F02.FR.17, FR.19
+    if profile.purpose is not Purpose.TX:
+        raise ProfileError("chargingProfile.chargingProfilePurpose", "must be TxProfile")  # K05.FR.02
+    if profile.tx_id is not None:
+        raise ProfileError("chargingProfile.transactionId", "must be left out: the transaction is to come")
+    return profile
 
 
 def _start_answer(verdict: Verdict) -> Payload:

@@ -105,6 +105,9 @@ class FakeServices:
     def sending_series(self) -> bool:
         return False
 
+    def takes_series(self) -> bool:
+        return True
+
     def send_series(self, frames: Iterator[Frame]) -> None:
         self.log.extend(frames)
 

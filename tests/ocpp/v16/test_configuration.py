@@ -39,7 +39,7 @@ def test_tc_019_everything_is_told_when_nothing_is_named(rig, asked):
     assert told["SupportedFeatureProfiles"] == {
         "key": "SupportedFeatureProfiles",
         "readonly": True,
-        "value": "Core,RemoteTrigger",
+        "value": "Core,RemoteTrigger,SmartCharging",
     }
 
 

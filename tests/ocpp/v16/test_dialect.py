@@ -28,7 +28,7 @@ def test_whole_core_profile_and_remote_trigger(rig):
 
 
 @pytest.mark.parametrize(
-    "action", ["ReserveNow", "SetChargingProfile", "GetDiagnostics", "UpdateFirmware", "BootNotification"]
+    "action", ["ReserveNow", "SendLocalList", "GetDiagnostics", "UpdateFirmware", "BootNotification"]
 )
 def test_actions_of_other_profiles_are_left_to_the_shell(rig, action):
     assert not rig.dialect.supports(action)
@@ -57,7 +57,7 @@ def test_an_empty_authorize_answer_is_no_acceptance(rig):
 
 
 def test_evcc_boot_sequence(rig):
-    """What evcc does to a station that it meets, as far as there is no charging profile: nothing is refused."""
+    """What evcc does to a station that it meets: nothing is refused."""
     measurands = [
         "Power.Active.Import",
         "Energy.Active.Import.Register",
@@ -73,7 +73,7 @@ def test_evcc_boot_sequence(rig):
     assert rig.services.commands == [ChangeAvailability(1, operative=True, evse=0)]
 
     told = {entry["key"]: entry for entry in rig.call("GetConfiguration")["configurationKey"]}
-    assert told["SupportedFeatureProfiles"]["value"].split(",") == ["Core", "RemoteTrigger"]
+    assert told["SupportedFeatureProfiles"]["value"].split(",") == ["Core", "RemoteTrigger", "SmartCharging"]
     assert told["NumberOfConnectors"]["value"] == "2"
     assert told["MeterValuesSampledData"]["readonly"] is False
 

@@ -9,6 +9,7 @@ import pytest
 
 from station.core.device_model import Definition, DeviceModel
 from station.core.events import VariableWrite
+from station.core.variables import VariableKey
 from station.ocpp.v16 import keys
 
 SCHEMAS = Path(__file__).parents[4] / "shared" / "vectors" / "everest-libocpp" / "v16_profile_schemas"
@@ -42,6 +43,34 @@ def setting(rig, name):
     found = keys.look_up(name, rig.services.model, rig.settings)
     assert found is not None
     return found
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    {
+        "ChargeProfileMaxStackLevel": "20",
+        "ChargingScheduleAllowedChargingRateUnit": "Current,Power",  # quirk 11
+        "ChargingScheduleMaxPeriods": "1024",
+        "ConnectorSwitch3to1PhaseSupported": "false",
+        "MaxChargingProfilesInstalled": "100",
+    }.items(),
+)
+def test_every_smart_charging_key_is_told_and_cannot_be_written(rig, name, value):
+    """9.3; what the keys promise is what the device model says."""
+    found = setting(rig, name)
+    assert (found.value, found.read_only) == (value, True)
+
+
+def test_smart_charging_that_is_switched_off_is_no_feature(rig):
+    rig.services.model.write(VariableWrite("SmartChargingCtrlr", "Enabled", "false"))
+    assert setting(rig, "SupportedFeatureProfiles").value == "Core,RemoteTrigger"
+    assert setting(rig, "SupportedFeatureProfilesMaxLength").value == "2"
+    assert keys.look_up("ChargeProfileMaxStackLevel", rig.services.model, rig.settings) is None
+
+
+def test_a_station_that_may_be_told_power_only_says_so(rig):
+    assert rig.services.model.put(VariableKey("SmartChargingCtrlr", "RateUnit"), "W")
+    assert setting(rig, "ChargingScheduleAllowedChargingRateUnit").value == "Power"
 
 
 @pytest.mark.parametrize(("name", "read_only"), CORE_REQUIRED.items())
@@ -98,7 +127,7 @@ def test_a_credential_is_never_shown(rig):
 
 def test_computed_values(rig):
     assert setting(rig, "NumberOfConnectors").value == "2"
-    assert setting(rig, "SupportedFeatureProfiles").value == "Core,RemoteTrigger"  # quirk 13: exact names
+    assert setting(rig, "SupportedFeatureProfiles").value == "Core,RemoteTrigger,SmartCharging"  # quirk 13: exact names
     assert setting(rig, "ConnectorPhaseRotation").value == "0.Unknown,1.Unknown,2.Unknown"
     assert int(setting(rig, "MeterValuesSampledDataMaxLength").value) >= 7
 

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from hal.api import TokenKind
-from station.core.events import ChangeAvailability, ClearCache, RemoteStart, RemoteStop, Unlock
+from station.core.charging.policy import RULES_16
+from station.core.charging.profiles import Period, Purpose, Rates
+from station.core.events import ChangeAvailability, ClearCache, RemoteStart, RemoteStop, Unlock, VariableWrite
 from station.core.types import IdToken, Verdict
 from station.ocpp.v16 import remote
 
@@ -33,7 +35,7 @@ def test_every_remote_action_has_a_handler(rig):
 def test_tc_010_remote_start_on_a_connector_carries_the_tag_as_a_card(rig, connector):
     assert rig.status("RemoteStartTransaction", idTag="ABC", connectorId=connector) == "Accepted"
     [command] = rig.services.commands
-    assert command == RemoteStart(1, IdToken("ABC", TokenKind.ISO14443), evse=connector)
+    assert command == RemoteStart(1, IdToken("ABC", TokenKind.ISO14443), evse=connector, rules=RULES_16)
     assert command.token == IdToken("abc", TokenKind.ISO14443)  # the card itself stops what the app started
 
 
@@ -53,10 +55,29 @@ def test_tc_026_the_core_refuses_a_remote_start(rig):
     assert rig.status("RemoteStartTransaction", idTag="ABC", connectorId=1) == "Rejected"
 
 
-def test_tc_059_remote_start_hands_its_tx_profile_on(rig):
-    wanted = profile("TxProfile")
+@pytest.mark.parametrize("extra", [{}, {"transactionId": 0}, {"transactionId": -1}])
+def test_tc_059_remote_start_hands_its_tx_profile_on(rig, extra):
+    """A transactionId cannot be meant: there is no transaction yet."""
+    wanted = profile("TxProfile") | extra
     assert rig.status("RemoteStartTransaction", idTag="ABC", connectorId=1, chargingProfile=wanted) == "Accepted"
-    assert rig.services.commands[0].profile == wanted
+    [command] = rig.services.commands
+    assert (command.profile.id, command.profile.purpose, command.rules) == (1, Purpose.TX, RULES_16)
+    assert command.profile.tx_id is None
+    assert command.profile.schedules[0].periods == (Period(0, Rates(16_100)),)
+
+
+def test_a_remote_start_with_a_profile_that_cannot_be_read_is_rejected(rig):
+    wanted = profile("TxProfile") | {"chargingProfileKind": "Recurring"}  # daily or weekly?
+    assert rig.status("RemoteStartTransaction", idTag="ABC", connectorId=1, chargingProfile=wanted) == "Rejected"
+    assert rig.services.commands == []
+
+
+def test_without_smart_charging_the_profile_of_a_remote_start_is_ignored(rig):
+    """5.11."""
+    rig.services.model.write(VariableWrite("SmartChargingCtrlr", "Enabled", "false"))
+    wanted = profile("TxDefaultProfile")
+    assert rig.status("RemoteStartTransaction", idTag="ABC", connectorId=1, chargingProfile=wanted) == "Accepted"
+    assert rig.services.commands[0].profile is None
 
 
 @pytest.mark.parametrize("purpose", ["TxDefaultProfile", "ChargePointMaxProfile"])

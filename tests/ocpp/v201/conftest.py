@@ -15,6 +15,8 @@ from jsonschema import Draft4Validator
 from hal.api import Lamp, LockState, PilotState
 from station.clock import Now
 from station.core import events
+from station.core.charging.profiles import Installed
+from station.core.components_charging import charging_definitions
 from station.core.device_model import Definition, DeviceModel, VariableKey
 from station.core.types import ChargingState, ConnectorPhase, ConnectorState, IdToken, Verdict
 from station.core.view import EvseView, StationView, TransactionView
@@ -167,20 +169,24 @@ class Station:
 
     def __init__(self, model: DeviceModel | None = None) -> None:
         self.dialect: Dialect = create(DialectSettings(StationIdentity("Vendor", "Model"), (1, 2)))
-        self.model = model or DeviceModel({one.key: one for one in definitions()})
+        self.model = model or DeviceModel({one.key: one for one in [*definitions(), *charging_definitions(())]})
         self.log: list[tuple[str, Any]] = []
         self.verdict = Verdict("Accepted")
         self.firmware = Firmware()
         self.status = "Accepted"
         self.transactions: dict[int, TransactionView] = {}
         self.waiting: set[str] = set()
+        self.profiles: list[Installed] = []
         self.keeps_series = False
+        self.room = True
         self.series: Iterator[Frame] | None = None
 
     # --- Services -----------------------------------------------------------------------------------------------
     def view(self) -> StationView:
         evses = tuple(evse_view(number, self.transactions.get(number)) for number in (1, 2))
-        return StationView(online=True, operative=True, save_failed=False, resetting=False, evses=evses)
+        return StationView(
+            online=True, operative=True, save_failed=False, resetting=False, evses=evses, profiles=tuple(self.profiles)
+        )
 
     def now(self) -> Now:
         return NOW
@@ -199,6 +205,9 @@ class Station:
 
     def sending_series(self) -> bool:
         return self.series is not None
+
+    def takes_series(self) -> bool:
+        return self.room
 
     def send_series(self, frames: Iterator[Frame]) -> None:
         """Sent at once, unless the test keeps it to see what happens meanwhile."""

@@ -3,8 +3,11 @@
 import pytest
 
 from station.core import events
+from station.core.charging.policy import RULES_201
+from station.core.device_model import VariableKey
 from station.core.types import IdToken, TokenKind, Verdict
 from station.ocpp.v201 import remote
+from station.ocpp.v201.charging_profiles import read_profile
 
 START = {"remoteStartId": 11, "idToken": {"idToken": "04A1B2C3", "type": "ISO14443"}}
 PROFILE = {
@@ -61,13 +64,35 @@ def test_remote_start_on_evse_0(station):
 
 def test_a_profile_is_passed_on(station):  # K05, F02.FR.16
     assert station.ask("RequestStartTransaction", {**START, "chargingProfile": PROFILE})["status"] == "Accepted"
-    assert station.commands()[0].profile == PROFILE
+    (command,) = station.commands()
+    assert command.profile == read_profile(PROFILE)
+    assert command.rules is RULES_201
+
+
+@pytest.mark.parametrize("variable", ["Available", "Enabled"])
+def test_without_smart_charging_a_profile_is_ignored(station, variable):  # TC_K_38, F01.FR.12, K05.FR.04
+    station.model.put(VariableKey("SmartChargingCtrlr", variable), "false")
+    payload = {**START, "chargingProfile": {**PROFILE, "chargingProfilePurpose": "TxDefaultProfile"}}
+    assert station.ask("RequestStartTransaction", payload) == {"status": "Accepted"}
+    assert station.commands()[0].profile is None
 
 
 @pytest.mark.parametrize("more", [{"chargingProfilePurpose": "TxDefaultProfile"}, {"transactionId": "tx-1"}])
 def test_a_profile_that_cannot_be_for_this_transaction(station, more):  # TC_K_37, F02.FR.17, FR.19
     answer = station.ask("RequestStartTransaction", {**START, "chargingProfile": {**PROFILE, **more}})
-    assert answer == rejected("InvalidProfile")
+    assert answer["status"] == "Rejected"
+    assert answer["statusInfo"]["reasonCode"] == "InvalidProfile"
+    assert answer["statusInfo"]["additionalInfo"].startswith(f"chargingProfile.{next(iter(more))}: ")
+    assert station.commands() == []
+
+
+def test_a_profile_that_cannot_be_read(station):  # K05.FR.05
+    schedule = {**PROFILE["chargingSchedule"][0], "startSchedule": "soon"}
+    answer = station.ask(
+        "RequestStartTransaction", {**START, "chargingProfile": {**PROFILE, "chargingSchedule": [schedule]}}
+    )
+    assert answer["status"] == "Rejected"
+    assert answer["statusInfo"]["reasonCode"] == "InvalidSchedule"
     assert station.commands() == []
 
 
