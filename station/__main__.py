@@ -92,6 +92,16 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _amperes(text: str) -> float:
+    try:
+        amperes = float(text)
+    except ValueError:
+        amperes = -1.0
+    if not 0 <= amperes <= 10_000:
+        raise argparse.ArgumentTypeError(f"must be a number of amperes from 0 to 10000 (got {text})")
+    return amperes
+
+
 def _speed(text: str) -> float | None:
     if text == "max":
         return None
@@ -151,6 +161,12 @@ def _add_sim(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     sim.add_argument("--token", type=_token, metavar="ID", help="the card that is swiped; your CSMS should know it")
     sim.add_argument(
         "--evses", type=int, choices=range(1, 9), default=2, metavar="N", help="EVSEs, 1 to 8 (default: 2)"
+    )
+    sim.add_argument(
+        "--station-max",
+        type=_amperes,
+        metavar="A",
+        help="fuse of the grid connection, per phase: the EVSEs share it (default: none)",
     )
     sim.add_argument(
         "--seed",
@@ -227,6 +243,7 @@ def _sim(arguments: argparse.Namespace) -> int:
             token=arguments.token,
             speed=getattr(arguments, "speed", usual),
             evses=arguments.evses,
+            station_max_a=arguments.station_max,
             seed=arguments.seed,
             folder=arguments.store,
             demo=arguments.demo,

@@ -23,6 +23,7 @@ def charging_setup(settings: ChargingSettings, priority: Mapping[int, int]) -> C
             recurring_before_start=settings.recurring_before_start,
             touching_overlaps=settings.touching_overlaps,
             zero_duration_ends=settings.zero_duration_ends,
+            station_total=settings.station_total,
         ),
         tuning=Tuning(strategy=Strategy(settings.share), settle_s=settings.settle_s, turn_s=settings.turn_s),
         derating=Derating(settings.full_current_up_to_c, settings.least_current_at_c),

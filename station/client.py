@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from station.runtime.control import HelpResult
     from station.runtime.control_accidents import BootResult
     from station.runtime.control_car import EvResult, MeterResult
+    from station.runtime.control_charging import ClearedResult, InstalledResult, PlanResult, ProfilesResult
     from station.runtime.control_link import FrameResult, FramesResult, SentResult
     from station.runtime.control_look import (
         AbandonResult,
@@ -62,6 +63,8 @@ FaultCode = Literal[
     "ReaderFailure",
     "InternalError",
 ]
+
+ProfileAddPurpose = Literal["TxDefaultProfile", "TxProfile", "ChargingStationMaxProfile"]
 
 IdentifyBootReason = Literal[
     "ApplicationReset",
@@ -272,6 +275,109 @@ class Station(ControlClient):
         """
         result: BootResult = self._do("restart", versions=versions)
         return result
+
+    def profiles(self) -> ProfilesResult:
+        """The charging profiles that are installed, whoever brought them."""
+        result: ProfilesResult = self._do("profiles")
+        return result
+
+    def profile_add(
+        self,
+        steps: Sequence[Sequence[float]],
+        evse: int = 1,
+        purpose: ProfileAddPurpose = "TxDefaultProfile",
+        unit: Literal["A", "W"] = "A",
+        id: int | None = None,
+        stack_level: int = 0,
+        start: str | None = None,
+        duration: float | str | None = None,
+        repeat: Literal["Daily", "Weekly"] | None = None,
+        valid_from: str | None = None,
+        valid_to: str | None = None,
+    ) -> InstalledResult:
+        """A charging profile is installed by hand, under the rules of OCPP 2.0.1 and as if the CSMS had sent it: one
+        with the same id is replaced. Without `start` it is relative to the transaction; with `repeat` it comes
+        again every day or week.
+
+        steps: Limits, as [seconds since its start, limit] or [seconds, limit, phases] (a list of steps [seconds
+            since its start, limit] or [seconds, limit, phases], the first at 0)
+        evse: Number of the EVSE; 0: the whole station (a whole number from 0 to 64)
+        purpose: What it limits: every transaction, the running one, or the station (one of "TxDefaultProfile",
+            "TxProfile", "ChargingStationMaxProfile")
+        unit: A per phase, or W in total (one of "A", "W")
+        id: Its id; without it, the next that is free (a whole number from 0 to 2147483647)
+        stack_level: The higher leads among those of one purpose (a whole number from 0 to 1000)
+        start: When the schedule starts (a time such as "2026-11-22T18:00:00Z", or "now")
+        duration: How long it is; without it, it does not end (a duration: seconds, or a text such as "90 s", "10
+            min", "8 h", "2 d")
+        repeat: Every day or week, from `start` on (one of "Daily", "Weekly")
+        valid_from: From when it counts (a time such as "2026-11-22T18:00:00Z", or "now")
+        valid_to: Until when it counts (a time such as "2026-11-22T18:00:00Z", or "now")
+        """
+        result: InstalledResult = self._do(
+            "profile_add",
+            steps=steps,
+            evse=evse,
+            purpose=purpose,
+            unit=unit,
+            id=id,
+            stack_level=stack_level,
+            start=start,
+            duration=duration,
+            repeat=repeat,
+            valid_from=valid_from,
+            valid_to=valid_to,
+        )
+        return result
+
+    def profile_clear(
+        self,
+        id: int | None = None,
+        evse: int | None = None,
+        purpose: ProfileAddPurpose | None = None,
+        stack_level: int | None = None,
+    ) -> ClearedResult:
+        """Charging profiles are removed: the one with this id, or all that fit what is given. Limits of an energy
+        management stay.
+
+        id: Only this one (a whole number from 0 to 2147483647)
+        evse: Of this EVSE; 0: of the whole station (a whole number from 0 to 64)
+        purpose: Of this purpose (one of "TxDefaultProfile", "TxProfile", "ChargingStationMaxProfile")
+        stack_level: Of this stack level (a whole number from 0 to 1000)
+        """
+        result: ClearedResult = self._do("profile_clear", id=id, evse=evse, purpose=purpose, stack_level=stack_level)
+        return result
+
+    def plan(self, evse: int = 1, duration: float | str = 86400.0, unit: Literal["A", "W"] = "A") -> PlanResult:
+        """The composite schedule of an EVSE from now on, with the sources of every limit, and a sentence for every
+        change.
+
+        evse: Number of the EVSE; 0: the grid connection (a whole number from 0 to 64)
+        duration: How far to look (a duration: seconds, or a text such as "90 s", "10 min", "8 h", "2 d")
+        unit: A per phase, or W in total (one of "A", "W")
+        """
+        result: PlanResult = self._do("plan", evse=evse, duration=duration, unit=unit)
+        return result
+
+    def needs(
+        self,
+        evse: int = 1,
+        departs_in: float | str | None = None,
+        energy_wh: float | None = None,
+        priority: int | None = None,
+        clear: bool = False,
+    ) -> None:
+        """What the driver wants of this session, for the sharing of the station's power: when to leave, how much
+        energy until then, priority. What is left out stays as it was; `clear` forgets all of it first.
+
+        evse: Number of the EVSE (a whole number from 1 to 64)
+        departs_in: From now until the vehicle leaves (a duration: seconds, or a text such as "90 s", "10 min", "8
+            h", "2 d")
+        energy_wh: Energy wanted until then (a number from 0 to 1e+07 (Wh))
+        priority: The higher is served first (a whole number from 0 to 100)
+        clear: Forget what was said before (true or false)
+        """
+        self._do("needs", evse=evse, departs_in=departs_in, energy_wh=energy_wh, priority=priority, clear=clear)
 
     def start(self) -> BootResult:
         """The program is started."""

@@ -75,6 +75,12 @@ class ChargingSettings:
     zero_duration_ends: bool = setting(
         Flag(), "A schedule of duration 0 gives no limit; otherwise it counts as without duration.", default=True
     )
+    station_total: bool = setting(
+        Flag(),
+        "A composite schedule of EVSE 0 shows what the EVSEs are expected to draw together; otherwise only the limits of the grid "
+        "connection.",
+        default=True,
+    )
 
 
 def check_charging(charging: Found[ChargingSettings], report: Report) -> None:

@@ -45,6 +45,7 @@ def test_everything_said_arrives() -> None:
         "recurring_before_start": True,
         "touching_overlaps": True,
         "zero_duration_ends": False,
+        "station_total": False,
     }
     evses = [{"id": 2, "priority": 7, "phase_rotation": "STR"}]
     setup = setup_of(parse(file(charging=charging, evse=evses)))
@@ -56,6 +57,7 @@ def test_everything_said_arrives() -> None:
     assert made.policy.recurring_before_start
     assert made.policy.touching_overlaps
     assert not made.policy.zero_duration_ends
+    assert not made.policy.station_total
     assert (made.derating.full_c, made.derating.least_c) == (60, 75)
     assert made.zone is not None
     assert made.zone.offset_s(1_719_792_000) == 7200

@@ -30,10 +30,9 @@ __all__ = ["check_installed", "draw"]
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#999999")
 HATCHES = ("", "///", "\\\\\\", "xxx", "---", "|||", "+++", "//")
 MOST_LANES = 12
-WIDTH_IN = 10.0
-TOP_IN = 3.2
-LANE_IN = 0.62
-MARGIN_IN = 1.0
+# Inches. Places are worked out, not fitted to the letters: what was drawn before would move them by a hair.
+PLOT_IN, LEFT_IN, LETTER_IN, LEGEND_IN = 6.4, 0.75, 0.068, 0.55
+TOP_IN, LANE_IN, GAP_IN, TITLE_IN, TIME_IN = 3.2, 0.62, 0.16, 0.35, 0.35
 TICKS = 9
 LABELS = 20
 """What is shorter than this part of the time has no room for its amount."""
@@ -97,28 +96,36 @@ def _lane_name(source: Source) -> str:
 
 
 def _figure(answer: Answer) -> Figure:
-    from matplotlib.figure import Figure
-
     composite, zone = answer.composite, answer.question.zone
     lanes = _lanes(composite)
     colours = _colours(composite, lanes)
-    height = TOP_IN + LANE_IN * len(lanes) + MARGIN_IN
-    figure = Figure(figsize=(WIDTH_IN, height), layout="constrained")
-    axes = figure.subplots(
-        1 + len(lanes), 1, sharex=True, height_ratios=[TOP_IN, *[LANE_IN] * len(lanes)], squeeze=False
-    )
+    figure, (upper, *rows) = _places(len(lanes), max(len(name) for name in (*colours, "")))
     place = f"EVSE {composite.evse}" if composite.evse else "Grid connection"
-    begin, end = (
-        local_time(composite.start + add, zone)[:16].replace("T", " ") for add in (0, answer.question.duration)
-    )
-    axes[0][0].set_title(
-        f"{place}: composite schedule, {begin} to {end} {answer.question.zone_name or 'UTC'}", loc="left"
-    )
-    _draw_limit(axes[0][0], composite, colours)
-    for lane, row in zip(lanes, axes[1:], strict=True):
-        _draw_lane(row[0], composite, lane, colours.get(lane.name, 0))
-    _draw_time(axes[-1][0], composite, zone)
+    begin, end = (local_time(composite.start + add, zone)[:16].replace("T", " ") for add in (0, composite.duration))
+    upper.set_title(f"{place}: composite schedule, {begin} to {end} {answer.question.zone_name or 'UTC'}", loc="left")
+    _draw_limit(upper, composite, colours)
+    for lane, row in zip(lanes, rows, strict=True):
+        _draw_lane(row, composite, lane, colours.get(lane.name, 0))
+    for axes in (upper, *rows):
+        axes.tick_params(axis="x", labelbottom=axes is (upper, *rows)[-1])
+        _draw_time(axes, composite, zone)
     return figure
+
+
+def _places(lanes: int, letters: int) -> tuple[Figure, list[Axes]]:
+    """An empty figure, the limit's place on top and one for each lane; room for names of so many letters on the right."""
+    from matplotlib.figure import Figure
+
+    width = LEFT_IN + PLOT_IN + LEGEND_IN + LETTER_IN * letters
+    height = TITLE_IN + TOP_IN + (GAP_IN + LANE_IN) * lanes + TIME_IN
+    figure = Figure(figsize=(width, height))
+    axes: list[Axes] = []
+    y = height - TITLE_IN
+    for size in (TOP_IN, *[LANE_IN] * lanes):
+        y -= size
+        axes.append(figure.add_axes((LEFT_IN / width, y / height, PLOT_IN / width, size / height)))
+        y -= GAP_IN
+    return figure, axes
 
 
 def _colours(composite: Composite, lanes: Sequence[_Lane]) -> dict[str, int]:

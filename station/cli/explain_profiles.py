@@ -242,11 +242,10 @@ class _Bench:
     def install(self, found: Found, read: _Read, tx: Tx | None) -> None:
         """As SetChargingProfile does it."""
         profile = read.profile
-        if profile.purpose is Purpose.TX and read.evse == self.evse and tx is not None:
-            if profile.tx_id not in {None, tx.tx_id}:
-                self.notes.append(f"{found.where}: profile {profile.id} is for transaction {profile.tx_id}; left out")
-                return
-            profile = replace(profile, tx_id=tx.tx_id)
+        own = tx if profile.purpose is Purpose.TX and read.evse == self.evse else None
+        if own is not None and profile.tx_id not in {None, own.tx_id}:
+            self.notes.append(f"{found.where}: profile {profile.id} is for transaction {profile.tx_id}; left out")
+            return
         source = self._source(found, profile)
         reason = self._refusal(found, profile, read, tx, source)
         if reason is not None:
@@ -254,6 +253,9 @@ class _Bench:
             self.refused.append(Warned(found.where, f"a station would refuse this: {reason}", profile.id, used))
             if not used:
                 return
+        if own is not None and profile.tx_id is None:
+            # 1.6, and remote starts: the transaction at that connector is meant.
+            profile = replace(profile, tx_id=own.tx_id)
         for old in replaced(profile, read.evse, self.installed.values(), read.rules):
             gone = self.installed.pop(old, None)
             if gone is not None and gone.profile != profile:

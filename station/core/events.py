@@ -218,7 +218,7 @@ class ClearProfiles:
 
 @dataclass(frozen=True, slots=True)
 class GetComposite:
-    """K08, 1.6 5.7: the verdict's data has a `station.core.charging.composite.Composite` under "composite". unit None: ours to choose.
+    """K08, 1.6 5.7: the verdict's data has `composite` (station.core.charging.composite), and the `tx` and `zone` that it was made for.
 
     merge_causes False keeps neighbours apart that differ only in who binds (for people).
     """

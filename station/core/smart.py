@@ -72,7 +72,15 @@ def capabilities(turn: Turn) -> validate.Capabilities:
     )
 
 
-def judge(turn: Turn, profile: Profile, evse: int, rules: Rules, *, remote_start: bool = False) -> Verdict | None:
+def judge(
+    turn: Turn,
+    profile: Profile,
+    evse: int,
+    rules: Rules,
+    *,
+    source: LimitSource = LimitSource.CSO,
+    remote_start: bool = False,
+) -> Verdict | None:
     """None when the profile may be installed, else the refusal."""
     charging = turn.state.charging
     return validate.refusal(
@@ -83,6 +91,7 @@ def judge(turn: Turn, profile: Profile, evse: int, rules: Rules, *, remote_start
         rules,
         charging.setup.policy,
         now=int(turn.now.wall),
+        source=source,
         remote_start=remote_start,
     )
 
@@ -91,7 +100,7 @@ def _install(turn: Turn, command: InstallProfile) -> Verdict:
     if not allowance.enabled(turn):
         return Verdict("Rejected", "NotEnabled", "smart charging is switched off")
     evse = turn.state.evses.get(command.evse)
-    refusal = judge(turn, command.profile, command.evse, command.rules)
+    refusal = judge(turn, command.profile, command.evse, command.rules, source=command.source)
     if refusal is not None:
         return refusal
     profile = command.profile
@@ -196,10 +205,11 @@ def _composite(turn: Turn, command: GetComposite) -> Verdict:
         return Verdict("Rejected", "InvalidValue", f"duration {command.duration_s} s")
     unit = command.unit or (RateUnit.A if "A" in units else RateUnit.W)
     where = allowance.site(turn, evse)
+    tx = None if evse is None else allowance.transaction_of(turn, evse)
     made = composite.compose(
         turn.state.charging.shown if allowance.enabled(turn) else (),
         where,
-        None if evse is None else allowance.transaction_of(turn, evse),
+        tx,
         start=int(turn.now.wall),
         duration=min(command.duration_s, LONGEST_S),
         unit=unit,
@@ -208,7 +218,7 @@ def _composite(turn: Turn, command: GetComposite) -> Verdict:
         merge_causes=command.merge_causes,
         members=allowance.members(turn) if evse is None else (),  # K08.FR.03
     )
-    return Verdict("Accepted", data={"composite": made})
+    return Verdict("Accepted", data={"composite": made, "tx": tx, "zone": where.zone})
 
 
 # --- the link, and restarts -----------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from station.config_fields import Text, setting
 from station.errors import ControlError, Problem, StationError
 from station.runtime.control_accidents import ACCIDENTS
 from station.runtime.control_car import CAR
+from station.runtime.control_charging import CHARGING
 from station.runtime.control_command import Command, describe, read
 from station.runtime.control_events import Broadcaster
 from station.runtime.control_host import Host
@@ -69,7 +70,7 @@ class Help(Command):
         return {"commands": [describe(TABLE[self.command])]}
 
 
-_ALL: tuple[type[Command], ...] = (*PEOPLE, *CAR, *ACCIDENTS, *STATION, *SETTINGS, *LINK, *TIME, *LOOK, Help)
+_ALL: tuple[type[Command], ...] = (*PEOPLE, *CAR, *ACCIDENTS, *CHARGING, *STATION, *SETTINGS, *LINK, *TIME, *LOOK, Help)
 TABLE: dict[str, type[Command]] = {cls.name: cls for cls in _ALL}
 """Every command by its name."""
 

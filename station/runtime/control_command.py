@@ -30,7 +30,7 @@ __all__ = [
     "summary",
 ]
 
-GROUPS = ("people", "car", "accidents", "settings", "station", "time", "link", "look")
+GROUPS = ("people", "car", "accidents", "charging", "settings", "station", "time", "link", "look")
 LONGEST_NAME = 40
 MASK = "***"
 

@@ -83,6 +83,13 @@ class Hands(Protocol):
 Listener = Callable[[Event | None, list[Effect], Now], None]
 
 
+def _log_limit(output: Output, before: Output | None) -> None:
+    """Why this current: one line whenever the answer changes."""
+    if before is None or (output.current_a, output.cause) != (before.current_a, before.cause):
+        offer = f"{output.current_a:g} A" if output.current_a else "nothing"
+        log.info("EVSE %d is offered %s: %s", output.evse, offer, output.cause)
+
+
 class _Batch:
     """Effects of one turn on their way out. `durable`: nothing of it has to be saved any more."""
 
@@ -306,6 +313,7 @@ class Gateway:
         changed: set[int] = set()
         for effect in effects:
             if isinstance(effect, Output):
+                _log_limit(effect, self._newest.get(effect.evse))
                 self._newest[effect.evse] = effect
                 changed.add(effect.evse)
             elif isinstance(effect, ReadMeter):

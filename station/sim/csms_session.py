@@ -33,6 +33,7 @@ HOSTILE = (OCPPError, ValueError, TypeError, KeyError, IndexError, AttributeErro
 # CALLs that a station in Pending may make because the CSMS asked for them (B02.FR.02).
 CONSEQUENCES = {
     "GetBaseReport": "NotifyReport",
+    "GetChargingProfiles": "ReportChargingProfiles",
     "GetReport": "NotifyReport",
     "GetMonitoringReport": "NotifyMonitoringReport",
     "GetLog": "LogStatusNotification",

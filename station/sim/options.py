@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from station.clock import Clock
+from station.core.charging.memory import ChargingSetup
 from station.errors import ConfigError
 from station.ocpp.link_settings import LinkSettings
 from station.sim.lab_settings import KNOWN_TOKENS, LabSettings
@@ -26,7 +27,7 @@ class SimOptions:
 
     seed: None for "1" with the embedded CSMS, where runs repeat, and for another one every time towards a foreign CSMS, which would
     take repeated transaction ids for one transaction.
-    socket: where `station ctl` reaches it. panel: the front panel, None for none. security: how it connects to `csms_url`.
+    station_max_a: fuse of the grid connection, A per phase. socket: where `station ctl` reaches it. panel: the front panel, None for none. security: how it connects to `csms_url`.
     """
 
     version: str = "2.0.1"
@@ -41,6 +42,7 @@ class SimOptions:
     demo: bool = True
     plain: bool = False
     duration_s: float | None = None
+    station_max_a: float | None = None
     socket: Path | None = None
     panel: PanelOptions | None = None
     security: SecurityOptions = NO_SECURITY_OPTIONS
@@ -84,6 +86,7 @@ def settings_of(options: SimOptions) -> LabSettings:
         seed=_seed(options),
         serial=None if options.seed is not None else "SIM-1",
         folder=options.folder,
+        charging=None if options.station_max_a is None else ChargingSetup(station_max_a=options.station_max_a),
         tokens=KNOWN_TOKENS if options.token is None else (*KNOWN_TOKENS, options.token),
         # A person at ten times the speed needs more than the usual minute between card and cable.
         variables={"TxCtrlr.EVConnectionTimeOut": "300"},

@@ -15,6 +15,7 @@ GROUPS = {
     "people": "What people do at the station.",
     "car": "The car, the meter and the temperature.",
     "accidents": "Faults, a lost network, power cuts.",
+    "charging": "Charging profiles, what they allow and why, and what drivers want.",
     "settings": "Variables of the device model and configuration keys of 1.6, as a technician changes them.",
     "station": "The program: start, stop, identity, reset, availability, transactions.",
     "time": "Simulated time.",

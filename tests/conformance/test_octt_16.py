@@ -1,5 +1,7 @@
 """OCPP 1.6 conformance: one test per station case of the OCA's test tool that lies in the profiles Core and RemoteTrigger.
 
+Cases of other profiles are in the files beside it.
+
 A test is named after its case (`test_tc_004_2_...` is TC_004_2_CS). The foreign side is the embedded CSMS, which judges every
 frame by the `ocpp` package; time is virtual.
 """

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
+from station.clock import iso
+from station.core.effects import Output
 from tests.conformance.profiles16 import DAY_S, composite, drawn, install, offered, on_the_second, profile
-from tests.conformance.stage16 import CARD, NAME, OTHER, Stage, octt, play
+from tests.conformance.stage16 import CARD, NAME, OTHER, STRANGER, Stage, octt, play
 
 MAX = "ChargePointMaxProfile"
 DEFAULT = "TxDefaultProfile"
 TX = "TxProfile"
+
+
+def most_offered(s: Stage) -> list[float]:
+    """Every current that is offered at EVSE 1 from now on."""
+    found: list[float] = []
+
+    def turned(_event: object, effects: Sequence[object], _now: object) -> None:
+        found.extend(e.current_a for e in effects if isinstance(e, Output) and e.evse == 1)
+
+    s.lab.on_turn(turned)
+    return found
 
 
 @octt()
@@ -90,6 +104,7 @@ async def test_tc_059_remote_start_with_a_profile(s: Stage) -> None:
     """The profile is that of the transaction to come: it limits it from its first moment, and goes with it."""
     await s.ready()
     wanted = profile(9, TX, (0, 8), (60, 12))
+    highest = most_offered(s)
     await s.order("RemoteStartTransaction", "Accepted", idTag=CARD, connectorId=1, chargingProfile=wanted)
     await s.expect_status("Preparing")
     s.lab.plug()
@@ -98,6 +113,7 @@ async def test_tc_059_remote_start_with_a_profile(s: Stage) -> None:
     assert (await composite(s, 1, 300))[0] == (0, 8)
     await asyncio.sleep(20)
     assert drawn(s) == pytest.approx(8, abs=0.2)
+    assert max(highest) == 8
     await asyncio.sleep(60)
     assert drawn(s) == pytest.approx(12, abs=0.2)
     await s.order("RemoteStopTransaction", "Accepted", transactionId=s.transaction)
@@ -116,6 +132,78 @@ def test_tc_060_remote_start_with_the_wrong_profile(purpose: str) -> None:
         await s.quiet(10, "Authorize", "StatusNotification")
 
     play(case)
+
+
+@octt()
+async def test_a_remote_start_with_a_profile_that_cannot_be_is_rejected(s: Stage) -> None:
+    """As SetChargingProfile would be, transaction aside; nothing begins."""
+    await s.ready()
+    for wanted in (
+        profile(1, TX, (0, 10), stackLevel=999),
+        profile(1, TX, (10, 10)),
+        profile(1, TX, (0, 10), chargingProfileKind="Recurring"),
+    ):
+        await s.order("RemoteStartTransaction", "Rejected", idTag=CARD, connectorId=1, chargingProfile=wanted)
+    await s.quiet(10, "Authorize", "StatusNotification")
+
+
+@octt()
+async def test_a_remote_start_that_comes_to_nothing_leaves_no_profile(s: Stage) -> None:
+    """The token is not accepted, or nobody plugs in: whoever charges next is not limited."""
+    await s.ready()
+    await s.configure(AuthorizeRemoteTxRequests="true", ConnectionTimeOut="30")
+    for card in (STRANGER, CARD):
+        wanted = profile(9, TX, (0, 8))
+        await s.order("RemoteStartTransaction", "Accepted", idTag=card, connectorId=1, chargingProfile=wanted)
+        await asyncio.sleep(60)
+        await s.order("ClearChargingProfile", "Unknown")
+        await s.charging(OTHER)
+        await asyncio.sleep(20)
+        assert drawn(s) == pytest.approx(16, abs=0.2)
+        s.lab.swipe(OTHER)
+        await s.expect_status("Finishing")
+        await s.leave()
+        await s.expect_status("Available")
+
+
+@octt()
+async def test_a_remote_start_without_connector_brings_its_profile_where_it_begins(s: Stage) -> None:
+    """The station chooses (5.11); the profile follows."""
+    await s.ready()
+    s.lab.plug(2)
+    await s.expect_status("Preparing", 2)
+    await s.order("RemoteStartTransaction", "Accepted", idTag=CARD, chargingProfile=profile(9, TX, (0, 8)))
+    await s.expect("StartTransaction", connectorId=2)
+    await asyncio.sleep(20)
+    assert offered(s, 2) == (8.0, "profile 9 (TxProfile)")
+
+
+@octt()
+async def test_a_default_of_one_connector_counts_before_that_of_all(s: Stage) -> None:
+    """3.13.2 and 5.16: on the same level. Replaced by one that is not valid yet, the other counts until then."""
+    await s.ready()
+    now = await on_the_second(s)
+    await install(s, 0, profile(1, DEFAULT, (0, 10), start=now))
+    await install(s, 1, profile(2, DEFAULT, (0, 16), start=now))
+    assert await composite(s, 1, 60) == [(0, 16)]
+    assert await composite(s, 2, 60) == [(0, 10)]
+    await install(s, 1, profile(3, DEFAULT, (0, 12), start=now, validFrom=iso(now + 3600)))
+    assert await composite(s, 1, 7200) == [(0, 10), (3600, 12)]
+    assert sorted(one.profile.id for one in s.lab.view().profiles) == [1, 3]
+
+
+@octt()
+async def test_a_station_maximum_is_for_the_whole_station(s: Stage) -> None:
+    """Connector 0 only (3.13.1); two cars share it."""
+    await s.ready()
+    await install(s, 1, profile(1, MAX, (0, 16)), "Rejected")
+    await s.charging()
+    await s.charging(OTHER, evse=2)
+    await install(s, 0, profile(1, MAX, (0, 20)))
+    assert await composite(s, 0, 60) == [(0, 20)]
+    await asyncio.sleep(60)
+    assert drawn(s) + drawn(s, 2) <= 20.2
+    assert min(drawn(s), drawn(s, 2)) >= 5.8
 
 
 @octt()

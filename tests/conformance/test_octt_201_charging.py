@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from station.clock import iso, parse_iso
-from tests.conformance.stage201 import Payload, Stage201, octt, token
+from station.sim.csms import Refusal
+from tests.conformance.stage201 import CARD, Payload, Stage201, octt, token
 
 CONTROLLER = "SmartChargingCtrlr"
 PHASES = 3
@@ -619,3 +620,94 @@ async def test_tc_k_09_clear_the_default_of_a_transaction(stage: Stage201) -> No
         await stage.leave()
         await stage.rest(2.0)
         stage.from_now()
+
+
+# --- beyond the cases -------------------------------------------------------------------------------------------------
+
+
+@octt()
+async def test_a_limit_of_nothing_suspends_and_resumes_the_same_transaction(stage: Stage201) -> None:
+    """Also below the least current that a car understands."""
+    tx_id = await stage.charging()
+    for limit in (0.0, 5.9):
+        stage.from_now()
+        await install(stage, 1, profile(10, "TxProfile", transactionId=tx_id, limits=[(0, limit), (60, 10.0)]))
+        event = await stage.event("ChargingStateChanged", state="SuspendedEVSE")
+        assert (event["eventType"], event["transactionInfo"]["transactionId"]) == ("Updated", tx_id)
+        assert stage.view().offered_a == 0.0
+        await stage.ask("Accepted", "ClearChargingProfile", {"chargingProfileId": 10})
+        event = await stage.event("ChargingStateChanged", state="Charging")
+        assert event["transactionInfo"]["transactionId"] == tx_id
+        await offered(stage, HARDWARE_A)
+
+
+@octt({"TxCtrlr.TxStartPoint": "PowerPathClosed"})
+async def test_a_relative_schedule_begins_when_power_may_flow(stage: Stage201) -> None:
+    """K01.FR.42: not when it is installed, and not when the car comes."""
+    await install(stage, 1, profile(10, limits=[(0, 6.0), (60, 10.0)]))
+    await stage.rest(100.0)
+    stage.plug()
+    await stage.rest(100.0)
+    stage.swipe()
+    await stage.flows()
+    began = stage.lab.clock.now().wall
+    await offered(stage, 6.0)
+    await offered(stage, 10.0)
+    assert 50.0 <= stage.lab.clock.now().wall - began <= 65.0
+
+
+@octt()
+async def test_offline_the_profiles_that_are_there_count(stage: Stage201) -> None:
+    """K06.FR.01, K07.FR.01: for the transaction that runs, and for one that begins offline."""
+    await stage.cached(CARD)
+    tx_id = await stage.charging()
+    now = await whole_second(stage)
+    await install(stage, 1, profile(10, "TxProfile", transactionId=tx_id, start=now, limits=[(0, 8.0), (120, 12.0)]))
+    await install(stage, 2, profile(11, limits=[(0, 7.0)]))
+    await offered(stage, 8.0)
+    await stage.offline()
+    await offered(stage, 12.0)
+    stage.plug(2)
+    stage.swipe(evse=2)
+    await offered(stage, 7.0, 2)
+    await stage.online()
+    assert set(await report(stage)) == {1, 2}
+
+
+@octt()
+async def test_after_a_power_cut_the_profiles_are_back(stage: Stage201) -> None:
+    """K01.FR.27. The transaction has ended with the power, and its own profile with it (K02.FR.05)."""
+    tx_id = await stage.charging()
+    await install(stage, 1, profile(10, "TxProfile", transactionId=tx_id))
+    most = await station_maximum(stage, 11, limits=[(0, 16.0)])
+    await stage.lab.power_cut()
+    await stage.rest(2.0)
+    await stage.lab.power_on()
+    await stage.booted(2)
+    assert await report(stage) == {0: [most]}
+
+
+@octt(boot=("Pending", "Accepted"), ready=False)
+async def test_profiles_may_be_set_before_we_are_accepted(stage: Stage201) -> None:
+    """B02: whatever the CSMS asks for meanwhile is answered."""
+    await stage.until(lambda: stage.seen.boots, "the first boot")
+    await set_and_told(stage, 1, profile(10))
+    await stage.until(lambda: stage.lab.view().online, "to be accepted")
+    await stage.charging()
+    await offered(stage, 6.0)
+
+
+@octt()
+async def test_requests_that_no_station_can_serve(stage: Stage201) -> None:
+    """In bounded time, and with a reason."""
+    periods = [{"startPeriod": second, "limit": 6} for second in range(1025)]
+    wire = {**profile(10), "chargingSchedule": [{"id": 1, "chargingRateUnit": "A", "chargingSchedulePeriod": periods}]}
+    refusal = await stage.csms.call(stage.id, "SetChargingProfile", {"evseId": 1, "chargingProfile": wire}, check=False)
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == "OccurrenceConstraintViolation"
+    backwards = await install(stage, 1, profile(10, limits=[(0, 6.0), (60, 7.0), (30, 8.0)]), "Rejected")
+    assert backwards["statusInfo"]["reasonCode"] == "InvalidSchedule"
+    longest = {"evseId": 1, "duration": 2**31 - 1}
+    answer = await stage.ask("Accepted", "GetCompositeSchedule", longest)
+    assert len(answer["schedule"]["chargingSchedulePeriod"]) == 1
+    await stage.ask("Rejected", "GetCompositeSchedule", {"evseId": 1, "duration": -1})

@@ -58,7 +58,9 @@ ORDERS_16 = [
     Order("DataTransfer", {"vendorId": "com.example", "data": "x"}, {"status": "UnknownVendorId"}),
     Order("GetLocalListVersion", {}, {}, "NotSupported"),
     Order("UpdateFirmware", {"location": "dummy://dummy", "retrieveDate": "2026-01-01T00:00:00Z"}, {}, "NotSupported"),
-    Order("GetCompositeSchedule", {"connectorId": 0, "duration": 60}, {}, "NotSupported"),
+    Order("GetCompositeSchedule", {"connectorId": 0, "duration": 60}, {"status": "Accepted"}),
+    Order("GetCompositeSchedule", {"connectorId": 9, "duration": 60}, {"status": "Rejected"}),
+    Order("ClearChargingProfile", {"id": 1}, {"status": "Unknown"}),
 ]
 
 NOBODY = {"idToken": "", "type": "NoAuthorization"}

@@ -31,6 +31,7 @@ def test_the_table_is_the_contract() -> None:
         "people": "plug unplug swipe pin button",
         "car": "ev meter temperature",
         "accidents": "fault clear jam offline online power_cut power_on restart",
+        "charging": "profiles profile_add profile_clear plan needs",
         "station": "start stop identify reset unlock availability start_transaction stop_transaction",
         "settings": "set set_key get get_key variables keys",
         "link": "send send_raw frames frame",

@@ -562,6 +562,17 @@ async def test_help(rig: Rig) -> None:
     assert "did you mean plug" in str(await rig.refused("help", command="plugg"))
 
 
+@both
+async def test_charging_profiles(rig: Rig) -> None:
+    await rig.charging()
+    assert (await rig.do("profiles")) == {"profiles": []}
+    await rig.do("profile_add", steps=[[0, 12]], stack_level=2)
+    await rig.do("needs", energy_wh=5000)
+    assert (await rig.do("plan", duration="1h"))["periods"][0]["limit"] == 12
+    assert (await rig.do("profile_clear", id=1)) == {"cleared": 1}
+    await rig.refused("plan", duration="40 d")
+
+
 def test_no_command_is_without_a_test() -> None:
     """With xdist the tests above may run in another process: then this looks at their text."""
     from pathlib import Path

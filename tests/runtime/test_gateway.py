@@ -27,12 +27,14 @@ from hal.api import (
     ProximityChanged,
 )
 from station.clock import Clock, parse_iso
+from station.core.charging.profiles import Purpose
 from station.core.components import standard_definitions
 from station.core.device_model import DeviceModel
 from station.core.effects import Ask, Cancel, Indicate, NoticeBody, Output, Reply, Start
 from station.core.events import (
     Answered,
     Event,
+    InstallProfile,
     LinkUp,
     RemoteStart,
     Reset,
@@ -48,6 +50,7 @@ from station.errors import StoreError
 from station.runtime.gateway import COMMIT_RETRY_S, Gateway
 from station.store.ops import Op
 from station.store.sqlite import SqliteStore
+from tests.core.smart_rig import limited
 
 ACCEPTED = TokenInfo(AuthStatus.ACCEPTED)
 FULL = StoreError("disk full: make room")
@@ -546,3 +549,14 @@ def test_a_reply_to_nobody_is_ignored(disk: Disk) -> None:
     assert Reply(1, Verdict("Accepted")).ref == 1
     bench.send(TriggerStatus(ref=999))
     assert "reply" not in bench.kinds()
+
+
+def test_the_log_tells_why_this_current_whenever_the_answer_changes(
+    disk: Disk, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(disk)
+    with caplog.at_level("INFO", logger="station.gateway"):
+        bench.charging()
+        bench.command(lambda ref: InstallProfile(ref, limited(7, Purpose.TX_DEFAULT, (0, 10.0)), 1))
+    told = [record.getMessage() for record in caplog.records if "offered" in record.getMessage()]
+    assert told[-2:] == ["EVSE 1 is offered 32 A: board", "EVSE 1 is offered 10 A: profile 7 (TxDefaultProfile)"]

@@ -142,3 +142,10 @@ def test_files_that_are_something_else(ask: Ask, pki: Path, tmp_path: Path) -> N
         f"--pki: {tmp_path} is no test PKI; make one with: station pki make {tmp_path}"
     ]
     assert list(tmp_path.glob("csms")) == []
+
+
+def test_the_fuse_of_the_grid_connection() -> None:
+    settings = settings_of(SimOptions(station_max_a=20.0))
+    assert settings.charging is not None
+    assert settings.charging.station_max_a == 20.0
+    assert settings_of(SimOptions()).charging is None

@@ -117,8 +117,10 @@ def _give(
     ready.sort(key=lambda entry: entry[:3])
     for _, until_now, _, member in ready:
         grant, member.held_by = _aimed(member)
+        in_force = member.load.in_force_ma if member.uses == member.uses_now else 0
         for resource, cost in member.uses:
-            most = (member.counts[resource] + max(0, free[resource])) // cost
+            # More is counted than there is: not even what was granted already, and is not in force yet, may come on top.
+            most = in_force if free[resource] < 0 else (member.counts[resource] + free[resource]) // cost
             if most < grant:
                 grant, member.held_by, member.note = most, resource, SETTLING
         least = member.load.min_ma

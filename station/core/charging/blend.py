@@ -1,48 +1,19 @@
-"""One moment of a composite schedule: the periods that lead now, made one limit, with whoever sets it (K08.FR.04, FR.08)."""
+"""One moment of a composite schedule: the periods that lead now, made one limit (K08.FR.04, FR.08)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
-from typing import NamedTuple
 
+from station.core.charging.leads import Blended, Lead, Leads, Shape, Value
 from station.core.charging.policy import PhaseRule
 from station.core.charging.profiles import OperationMode, Period, Purpose, Rates, RateUnit
-from station.core.charging.rates import Scale, Steps, exact, own_lines
-from station.core.charging.shapes import CompositePeriod, PhaseLimits, Site, Source
-from station.core.charging.timeline import TX_PURPOSES, Plan
-
-MAXIMUM = "station maximum"
-
-Value = tuple[Steps, ...]
-"""Of one phase, all of them alike; or of L1, L2 and L3."""
-Lead = tuple[Plan, Period]
-Leads = tuple[Lead, ...]
+from station.core.charging.rates import Scale, Steps, own_lines
+from station.core.charging.shapes import Site, Source
+from station.core.charging.timeline import TX_PURPOSES
 
 _NOTHING = Rates(0)
+_CHARGING_ONLY = frozenset({None, OperationMode.CHARGING_ONLY})
 _FROM_OUTSIDE = frozenset({OperationMode.EXTERNAL_SETPOINT, OperationMode.EXTERNAL_LIMITS})
-
-
-class Shape(NamedTuple):
-    """What a period says, in steps per phase; neighbours with equal shapes are one period.
-
-    lines: every phase has a value of its own. phases: they convert with, and are told (DC: 1, not told).
-    """
-
-    lines: bool
-    phases: int
-    phase_to_use: int | None
-    limit: Value | None
-    setpoint: Value | None = None
-    discharge: Value | None = None
-    mode: OperationMode | None = None
-
-
-class Blended(NamedTuple):
-    """binder: index among the leads, then among the caps; -1: the station's maximum, None: nothing limits."""
-
-    shape: Shape
-    binder: int | None
 
 
 class Blender:
@@ -51,64 +22,111 @@ class Blender:
     caps: constant bounds in `unit`. fill: where no profile and no cap gives a limit, it is the site's maximum.
     """
 
-    __slots__ = ("_caps", "_dc", "_fill", "_scale", "_sources", "_supply", "_winner", "unit")
+    __slots__ = ("_caps", "_fill", "_supply", "_unit", "_winner", "scale")
 
     def __init__(self, site: Site, unit: RateUnit, rule: PhaseRule, caps: Sequence[Source] = (), *, fill: bool) -> None:
-        self.unit = unit
-        self._scale = Scale(site.voltage_v)
-        self._dc = site.phases <= 0
+        self.scale = Scale(site.voltage_v)
+        self._unit = unit
         self._supply = min(3, max(1, site.phases))
         self._winner = rule is PhaseRule.WINNER
-        self._caps = [(cap, cap.limit) for cap in caps if cap.limit is not None]
-        self._fill = site.maximum_a if fill else None
-        self._sources: dict[tuple[int, int, int, bool], Source] = {}
-
-    # --- the arithmetic ---
+        # Per number of phases: the least cap, and which.
+        given = [(cap.limit, index) for index, cap in enumerate(caps) if cap.limit is not None]
+        self._caps = [
+            min(((self.scale.bound(limit, unit, phases), index) for limit, index in given), default=None)
+            for phases in (1, 1, 2, 3)
+        ]
+        most = site.maximum_a if fill else None
+        self._fill = None if most is None else self.scale.bound(most, RateUnit.A, 1)
 
     def blend(self, leads: Leads) -> Blended:
-        """leads: the transaction's first, then bounds, then what adds (`Term` order)."""
-        owns = [self._phases_of(period) for _, period in leads]
-        phases = min(owns, default=self._supply)
-        chosen = {period.phase_to_use for _, period in leads} if phases == 1 else set()
+        """leads: the transaction's first, then bounds, then what adds (`terms`)."""
+        phases = self._supply
+        plain = not self._winner
+        for lead in leads:
+            if not lead.known:
+                self._measure(lead)
+            phases = min(phases, lead.own)  # 2.1 K01.FR.140: the lowest of all, whoever binds
+            plain = plain and lead.plain
+        if not plain:
+            return self._blend_any(leads, phases)
+        # What nearly every schedule is: one limit for all phases. The same as `_blend_any`, only quicker.
+        limit: Steps | None = None
+        binder: int | None = None
+        more = 0
+        for index, lead in enumerate(leads):
+            if lead.steps is None:
+                continue
+            steps = lead.steps[phases]
+            if lead.adds:
+                more += steps
+            elif limit is None or steps < limit:
+                limit, binder = steps, index
+        if limit is not None:
+            limit += more
+        elif self._fill is not None:
+            limit, binder = self._fill, -1
+        cap = self._caps[phases]
+        if cap is not None and (limit is None or cap[0] < limit):
+            limit, binder = cap[0], len(leads) + cap[1]
+        return Blended(Shape(False, phases, None, None if limit is None else (limit,)), binder)
+
+    def _measure(self, lead: Lead) -> None:
+        period = lead.period
+        lead.known = True
+        # K01.FR.49: without a word it is 3; there are never more than the supply has.
+        lead.own = self._supply if period.phases is None else min(self._supply, max(1, period.phases))
+        rates = limit_of(period)
+        lead.plain = (
+            period.discharge is None
+            and period.setpoint is None
+            and period.phase_to_use is None
+            and not own_lines(rates)
+            and (period.mode in _CHARGING_ONLY or lead.adds)
+        )
+        if lead.plain and rates is not None:
+            lead.steps = self.scale.each(rates.total, lead.unit)
+
+    # --- whatever a period may say ---
+
+    def _blend_any(self, leads: Leads, lowest: int) -> Blended:
+        chosen = {lead.period.phase_to_use for lead in leads}
         chosen.discard(None)
         use = chosen.pop() if len(chosen) == 1 else None
-        lines = phases == 3 and any(_lined(period) for _, period in leads)
-        limit, binder, phases = self._least(leads, owns, phases, lines, use)
+        lines = lowest == 3 and any(_lined(lead.period) for lead in leads)
+        limit, binder, phases = self._least(leads, lowest, lines, use)
         if limit is not None:
             limit = self._added(limit, leads, phases, lines, use)
         elif self._fill is not None:
-            limit, binder = self._spread(self._scale.bound(self._fill, RateUnit.A, phases), lines), -1
-        for index, (_, bound) in enumerate(self._caps, start=len(leads)):
-            cap = self._spread(self._scale.bound(bound, self.unit, phases), lines)
-            if limit is None or sum(cap) < sum(limit):
-                binder = index
-            limit = cap if limit is None else _lower(limit, cap)
-        if phases != 1:
-            use = None
-        setpoint, discharge, mode = self._v2x(leads, limit, phases, lines, use)
-        return Blended(Shape(lines, phases, use, limit, setpoint, discharge, mode), binder)
+            limit, binder = self._spread(self._fill, lines), -1
+        cap = self._caps[phases]
+        if cap is not None:
+            bound = self._spread(cap[0], lines)
+            if limit is None or sum(bound) < sum(limit):
+                binder = len(leads) + cap[1]
+            limit = bound if limit is None else _lower(limit, bound)
+        discharge = self._discharge(leads, phases, lines, use)
+        setpoint, mode = self._setpoint(leads, phases, lines, use)
+        if setpoint is not None:
+            # K08.FR.08: within what may be charged and discharged.
+            setpoint = setpoint if limit is None else _lower(setpoint, limit)
+            setpoint = setpoint if discharge is None else _higher(setpoint, discharge)
+        shape = Shape(lines, phases, use if phases == 1 else None, limit, setpoint, discharge, mode)
+        return Blended(shape, binder)
 
-    def _phases_of(self, period: Period) -> int:
-        # K01.FR.49: without a word it is 3; there are never more than the supply has.
-        own = period.phases
-        return self._supply if own is None else min(self._supply, max(1, own))
-
-    def _least(
-        self, leads: Leads, owns: list[int], lowest: int, lines: bool, use: int | None
-    ) -> tuple[Value | None, int | None, int]:
+    def _least(self, leads: Leads, lowest: int, lines: bool, use: int | None) -> tuple[Value | None, int | None, int]:
         """The least limit, who gives it, and the phases of the composite."""
         found: Value | None = None
         worth: Steps = 0
         binder: int | None = None
         phases = lowest
         for index, lead in enumerate(leads):
-            rates = _limit(lead[1])
-            if rates is None or adds(lead):
+            rates = limit_of(lead.period)
+            if rates is None or lead.adds:
                 continue
-            own = owns[index] if self._winner else lowest
-            value = self._steps(rates, lead, own, lines, use)
+            own = lead.own if self._winner else lowest
+            value = self.steps(rates, lead.unit, own, lines, use)
             # Limits for phases of different number are compared in the unit that is asked for.
-            own_worth = sum(value) * own if self._winner and self.unit is RateUnit.W else sum(value)
+            own_worth = sum(value) * own if self._winner and self._unit is RateUnit.W else sum(value)
             if binder is None or own_worth < worth:
                 binder, worth, phases = index, own_worth, own
                 found = value if found is None or self._winner else _lower(found, value)
@@ -121,139 +139,61 @@ class Blender:
     def _added(self, limit: Value, leads: Leads, phases: int, lines: bool, use: int | None) -> Value:
         # 2.1 SC.01, K08.FR.04: LocalGeneration is on top of every limit.
         for lead in leads:
-            rates = _limit(lead[1])
-            if rates is not None and adds(lead):
-                added = self._steps(rates, lead, phases, lines, use)
+            rates = limit_of(lead.period)
+            if rates is not None and lead.adds:
+                added = self.steps(rates, lead.unit, phases, lines, use)
                 limit = tuple(one + more for one, more in zip(limit, added, strict=True))
         return limit
 
-    def _v2x(
-        self, leads: Leads, limit: Value | None, phases: int, lines: bool, use: int | None
-    ) -> tuple[Value | None, Value | None, OperationMode | None]:
-        """Setpoint, discharge limit and operation mode of 2.1."""
-        discharge: Value | None = None
-        inside: Lead | None = None
-        outside: Lead | None = None
+    def _discharge(self, leads: Leads, phases: int, lines: bool, use: int | None) -> Value | None:
+        found: Value | None = None
         for lead in leads:
-            plan, period = lead
-            purpose = plan.installed.profile.purpose
-            if period.discharge is not None and not adds(lead):
-                value = self._steps(period.discharge, lead, phases, lines, use)
-                discharge = value if discharge is None else _higher(discharge, value)
-            if purpose is Purpose.EXTERNAL:
-                outside = outside or (lead if period.setpoint is not None else None)
-            elif purpose in TX_PURPOSES:
+            if lead.period.discharge is not None and not lead.adds:
+                value = self.steps(lead.period.discharge, lead.unit, phases, lines, use)
+                found = value if found is None else _higher(found, value)
+        return found
+
+    def _setpoint(
+        self, leads: Leads, phases: int, lines: bool, use: int | None
+    ) -> tuple[Value | None, OperationMode | None]:
+        """The transaction's; of the external constraints where its mode says so, or where it has none."""
+        inside = outside = None
+        for lead in leads:
+            purpose = lead.installed.profile.purpose
+            if purpose in TX_PURPOSES:
                 inside = lead
+            elif purpose is Purpose.EXTERNAL and lead.period.setpoint is not None and outside is None:
+                outside = lead
         leader = inside or outside
         if leader is None:
-            return None, discharge, None
-        mode = leader[1].mode
-        if outside is not None and (mode in _FROM_OUTSIDE or leader[1].setpoint is None):
+            return None, None
+        mode = leader.period.mode
+        if outside is not None and (mode in _FROM_OUTSIDE or leader.period.setpoint is None):
             leader = outside
-        setpoint: Value | None = None
-        if leader[1].setpoint is not None:
-            setpoint = self._steps(leader[1].setpoint, leader, phases, lines, use)
-            # K08.FR.08: within what may be charged and discharged.
-            setpoint = setpoint if limit is None else _lower(setpoint, limit)
-            setpoint = setpoint if discharge is None else _higher(setpoint, discharge)
-        return setpoint, discharge, None if mode is OperationMode.CHARGING_ONLY else mode
+        rates = leader.period.setpoint
+        setpoint = None if rates is None else self.steps(rates, leader.unit, phases, lines, use)
+        return setpoint, None if mode is OperationMode.CHARGING_ONLY else mode
 
-    def _steps(self, rates: Rates, lead: Lead, phases: int, lines: bool, use: int | None) -> Value:
-        unit = lead[0].unit
+    def steps(self, rates: Rates, unit: RateUnit, phases: int, lines: bool, use: int | None) -> Value:
+        """A rate as one value for all phases, or (`lines`) one for each. use: the phase in use, where it is one and known."""
         if not own_lines(rates):
-            steps = self._scale.steps(rates.total, unit, phases)
-            return (steps, steps, steps) if lines else (steps,)
-        each = self._scale.lines(rates, unit)
+            return self._spread(self.scale.steps(rates.total, unit, phases), lines)
+        each = self.scale.lines(rates, unit)
         if lines:
             return each
         # Fewer phases than values: that of the phase in use, and when it is not known, the smallest.
-        return (each[use - 1] if use is not None and 1 <= use <= 3 else min(each, key=abs),)
+        return (each[use - 1] if phases == 1 and use is not None and 1 <= use <= 3 else min(each, key=abs),)
 
     @staticmethod
     def _spread(steps: Steps, lines: bool) -> Value:
         return (steps, steps, steps) if lines else (steps,)
 
-    # --- what is told ---
 
-    def causes(self, leads: Leads, shape: Shape) -> tuple[Source, ...]:
-        """The sources, hardware left out."""
-        return tuple([self._source(plan, period, shape) for plan, period in leads])
+def limit_of(period: Period) -> Rates | None:
+    """What limits charging, None: nothing.
 
-    def period(self, start: int, blended: Blended, leads: Leads) -> CompositePeriod:
-        """The period in words."""
-        shape, binder = blended
-        sources = [self._source(plan, period, shape) for plan, period in leads]
-        binding: Source | None = None
-        if binder is not None:
-            binding = sources[binder] if 0 <= binder < len(leads) else self._hardware(binder - len(leads), shape)
-            if binder >= len(leads) or binder < 0:
-                sources.append(binding)
-        return CompositePeriod(
-            start,
-            self._told(shape.limit, shape),
-            None if self._dc else shape.phases,
-            shape.phase_to_use,
-            self._told(shape.setpoint, shape),
-            self._told(shape.discharge, shape),
-            shape.mode,
-            binding,
-            tuple(sources),
-        )
-
-    def _told(self, value: Value | None, shape: Shape) -> PhaseLimits | None:
-        if value is None:
-            return None
-        if shape.lines:
-            return PhaseLimits(*(self._scale.told(steps, self.unit, 1) for steps in value))
-        return PhaseLimits(self._scale.told(value[0], self.unit, shape.phases))
-
-    def _source(self, plan: Plan, period: Period, shape: Shape) -> Source:
-        phases = self._phases_of(period) if self._winner else shape.phases
-        key = (id(plan), id(period), phases, shape.lines)
-        known = self._sources.get(key)
-        if known is not None:
-            return known
-        profile = plan.installed.profile
-        rates = _limit(period)
-        limit: Fraction | None = None
-        if rates is not None:
-            told = self._told(
-                self._steps(rates, (plan, period), phases, shape.lines, shape.phase_to_use), shape._replace(phases=phases)
-            )
-            limit = None if told is None else told.total
-        made = Source(
-            profile.purpose.value,
-            profile.purpose,
-            profile.id,
-            profile.stack_level,
-            limit,
-            period.phases,
-            None if rates is None else exact(rates.total),
-            plan.unit,
-        )
-        self._sources[key] = made
-        return made
-
-    def _hardware(self, index: int, shape: Shape) -> Source:
-        if index >= 0:
-            return self._caps[index][0]
-        fill = self._fill or Fraction(0)
-        limit = self._scale.told(self._scale.bound(fill, RateUnit.A, 1), self.unit, 1 if shape.lines else shape.phases)
-        return Source(MAXIMUM, None, None, None, limit, None, fill, RateUnit.A)
-
-
-def adds(lead: Lead) -> bool:
-    """LocalGeneration is no limit, it adds to one."""
-    return lead[0].installed.profile.purpose is Purpose.LOCAL_GENERATION
-
-
-def unit_of(lead: Lead) -> RateUnit:
-    """Unit of the schedule that leads."""
-    return lead[0].unit
-
-
-def _limit(period: Period) -> Rates | None:
-    """What limits charging. Idle is no charging at all (2.1 Q); a negative limit is an old word for discharging: nothing to charge."""
+    Idle is no charging at all (2.1 Q). A negative limit is an old word for discharging: nothing to charge (2.1 `limit`).
+    """
     rates = period.limit
     if period.mode is OperationMode.IDLE:
         return _NOTHING

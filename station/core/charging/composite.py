@@ -1,8 +1,8 @@
 """Composite schedules: every applicable profile over a window of time, combined into one sequence of limits (K08).
 
 `compose`, `limit_at` and `station_caps_at` are the questions. `timeline` says which period leads when, `blend` what several leading
-periods make together, `totals` what several EVSEs draw. Time grows with the number of boundaries inside the window and with the
-number of purposes, not with the length of the window or the age of a schedule.
+periods make together, `telling` puts it in words, `totals` adds up what several EVSEs draw. Time grows with the number of
+boundaries inside the window and with the number of purposes, not with the length of the window or the age of a schedule.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import NamedTuple
 
-from station.core.charging.blend import Blended, Blender, Leads, adds, unit_of
+from station.core.charging.blend import Blender
+from station.core.charging.leads import Blended, Lead, Leads
 from station.core.charging.policy import Gaps, PhaseRule, Policy
 from station.core.charging.profiles import Installed, RateUnit
 from station.core.charging.shapes import (
@@ -26,6 +27,7 @@ from station.core.charging.shapes import (
     Tx,
     Zone,
 )
+from station.core.charging.telling import Teller
 from station.core.charging.timeline import FOREVER, Moment, Term, expires, terms
 from station.core.charging.totals import total
 
@@ -72,10 +74,10 @@ def compose(
 
     tx None: no transaction; a TxDefault transaction that starts at `start` is assumed (K08.FR.06), and so is the readiness of one
     that is not ready yet. caps: constant bounds of the station (breaker, board) in `unit`. merge_causes: neighbours that allow
-    the same are one period, with the sources of the first of them (what a CSMS gets); False keeps them apart when any of their
-    sources differs (for `explain` and plots). members: of evse 0, the EVSEs behind the grid connection: it then shows what they are
-    expected to draw together (K08.FR.03), within the grid connection's own limits; without, those limits alone.
-    duration 0: the one period of that second. Never raises on a validated profile.
+    the same are one period, and of the sources only the one that binds first is told (what a CSMS gets); False keeps them apart
+    when any of their sources differs, and tells all (for `explain` and plots). members: of evse 0, the EVSEs behind the grid
+    connection: it then shows what they are expected to draw together (K08.FR.03), within the grid connection's own limits;
+    without, those limits alone. duration 0: the one period of that second. Never raises on a validated profile.
     """
     asked = _Asked(start, start + max(0, duration), unit, policy, merge_causes)
     known = list(profiles)
@@ -87,7 +89,8 @@ def compose(
     inner = replace(asked, policy=replace(policy, gaps=Gaps.STATION_MAXIMUM))
     grid = _composite(known, replace(site, maximum_a=None), None, inner, caps)
     parts = [_composite(known, member.site, member.tx, inner, grid=False) for member in members]
-    return total(grid, list(zip(parts, (member.site for member in members), strict=True)), site)
+    behind = list(zip(parts, (member.site for member in members), strict=True))
+    return total(grid, behind, site, merge_causes=merge_causes)
 
 
 def limit_at(
@@ -100,8 +103,9 @@ def limit_at(
     """
     known = list(profiles)
     blender = Blender(site, RateUnit.A, policy.phases, fill=False)
+    teller = Teller(blender, site, RateUnit.A, policy.phases)
     leads, until = _now(terms(known, Moment(site, tx, now, policy, assume=False)), now)
-    return blender.period(0, blender.blend(leads), leads), _next(until, expires(known, site, now))
+    return teller.period(0, blender.blend(leads), leads), _next(until, expires(known, site, now))
 
 
 def station_caps_at(
@@ -116,9 +120,9 @@ def station_caps_at(
     found: dict[RateUnit, tuple[Fraction, Source]] = {}
     for unit in RateUnit:
         # One unit at a time: what is not converted does not depend on a number of phases.
-        chosen = tuple(lead for lead in leads if adds(lead) or unit_of(lead) is unit)
+        chosen = tuple(lead for lead in leads if lead.adds or lead.unit is unit)
         blender = Blender(site, unit, PhaseRule.LOWEST, fill=False)
-        period = blender.period(0, blender.blend(chosen), chosen)
+        period = Teller(blender, site, unit, PhaseRule.LOWEST).period(0, blender.blend(chosen), chosen)
         if period.limit is None or period.binding is None:
             continue
         lines = [rate for rate in (period.limit.total, period.limit.l2, period.limit.l3) if rate is not None]
@@ -150,16 +154,20 @@ def _composite(
     grid: bool = True,
 ) -> Composite:
     blender = Blender(site, asked.unit, asked.policy.phases, caps, fill=True)
+    teller = Teller(blender, site, asked.unit, asked.policy.phases, caps)
     moment = Moment(site, tx, asked.start, asked.policy, assume=True)
-    runs, end, limited = _walk(terms(profiles, moment, grid=grid), blender, asked)
+    runs, end, limited = _walk(terms(profiles, moment, grid=grid), blender, teller, asked)
     if asked.policy.gaps is Gaps.OMIT:
         runs, end = _cut(runs, limited)
     first = runs[0].start if runs else asked.start
-    periods = tuple(blender.period(run.start - first, run.blended, run.leads) for run in runs)
+    brief = asked.merge_causes
+    periods = tuple([teller.period(run.start - first, run.blended, run.leads, brief=brief) for run in runs])
     return Composite(site.evse, first, end - first, asked.unit, periods)
 
 
-def _walk(found: list[Term], blender: Blender, asked: _Asked) -> tuple[list[_Run], int, tuple[int, int] | None]:
+def _walk(
+    found: list[Term], blender: Blender, teller: Teller, asked: _Asked
+) -> tuple[list[_Run], int, tuple[int, int] | None]:
     """From boundary to boundary; what goes on unchanged is one run.
 
     Returns the runs, the second at which they end, and from when to when something limits (None: nothing does).
@@ -174,7 +182,7 @@ def _walk(found: list[Term], blender: Blender, asked: _Asked) -> tuple[list[_Run
         until = min(until, asked.end)
         if blended.binder is not None and blended.binder >= 0:
             first, last = t if first is None else first, until
-        now = blended.shape if asked.merge_causes else (blended, blender.causes(leads, blended.shape))
+        now = blended.shape if asked.merge_causes else (blended, teller.sources(leads, blended.shape))
         if now != before:
             runs.append(_Run(t, blended, leads))
             before = now
@@ -186,14 +194,14 @@ def _walk(found: list[Term], blender: Blender, asked: _Asked) -> tuple[list[_Run
 
 def _now(found: list[Term], t: int) -> tuple[Leads, int]:
     until = FOREVER
-    leads = []
+    leads: list[Lead] = []
     for term in found:
         if term.until <= t:
             term.move(t)
         until = min(until, term.until)
         if term.lead is not None:
             leads.append(term.lead)
-    if len(leads) == 1 and adds(leads[0]):
+    if len(leads) == 1 and leads[0].adds:
         leads.clear()  # LocalGeneration alone says nothing.
     return tuple(leads), until
 

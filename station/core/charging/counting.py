@@ -22,7 +22,8 @@ class Member:
     """One EVSE while shares are worked out.
 
     counts: what it has to be taken for, per resource. uses_now, uses: what its phases in use take, and those it is to have.
-    wants: takes part. vessel: how much it is to have, when it may have any. grant, held_by, note: the answer, and why it is not more.
+    wants: takes part; left: does not, and has been seen to draw no more than is in force, which is no more to rise.
+    vessel: how much it is to have, when it may have any. grant, held_by, note: the answer, and why it is not more.
     """
 
     load: Load
@@ -33,6 +34,7 @@ class Member:
     wants: bool
     phases: int
     uses: Uses
+    left: bool
     running: bool = False
     rank: int = 0
     need: int = 0
@@ -48,24 +50,25 @@ class Member:
         self.uses = uses_of(self.load.lines, phases, self.load.maybe)
 
 
-def _member(load: Load, held: Held) -> Member:
+def _member(load: Load, held: Held, tuning: Tuning) -> Member:
     uses = uses_of(load.lines, load.phases, load.maybe)
     # Its own limit below the minimum is no matter of sharing: it takes no part.
     wants = load.wants and load.max_ma >= load.min_ma
-    return Member(load, held, [], uses, [0] * RESOURCES, wants, load.phases, uses)
+    left = not load.wants and _below(load, load.in_force_ma, load.phases, tuning)
+    return Member(load, held, [], uses, [0] * RESOURCES, wants, load.phases, uses, left)
 
 
 def enter(load: Load, held: Held | None, now: float, tuning: Tuning) -> Member | None:
     """What is known of one EVSE at `now`. None: it is at rest and nothing of it counts."""
     if held is not None:
-        member = _member(load, held)
+        member = _member(load, held, tuning)
         member.older = [old for old in held.older if now < old.until and not _obeyed(old, load, now, tuning)]
     else:
         drawn = max(load.drawn_ma or (0,))
         overdrawn = drawn > load.in_force_ma + tuning.tolerance_ma
         if not load.wants and not load.in_force_ma and not overdrawn:
             return None
-        member = _member(load, _UNKNOWN)
+        member = _member(load, _UNKNOWN, tuning)
         if overdrawn:  # the past is not known, but the meter is: it counts like a limit that was just lowered
             member.older = [_counted(member, drawn, member.uses, load.in_force_ma, now, tuning)]
     for ma, uses in _bands(member):
@@ -97,18 +100,10 @@ def share_until_now(member: Member) -> int:
 def lowered(member: Member, now: float, tuning: Tuning) -> tuple[Counted, ...]:
     """What counts besides the grant from now on."""
     older = member.older
-    load = member.load
     for ma, uses in _bands(member):
-        if not _exceeds(ma, uses, member.grant, member.uses):
-            continue
-        if (
-            load.in_force_ma <= member.grant
-            and member.uses_now == member.uses
-            and _below(load, member.grant, load.phases, tuning)
-        ):
-            continue  # the hardware was there before, and the vehicle has been seen to follow
-        older = [old for old in older if old.uses != uses or old.ma > ma]
-        older.append(_counted(member, ma, uses, member.grant, now, tuning))
+        if _exceeds(ma, uses, member.grant, member.uses):
+            older = [old for old in older if old.uses != uses or old.ma > ma]
+            older.append(_counted(member, ma, uses, member.grant, now, tuning))
     while len(older) > _STEPS:
         older[-2:] = [_merged(*older[-2:])]
     return tuple(older)
@@ -117,6 +112,8 @@ def lowered(member: Member, now: float, tuning: Tuning) -> tuple[Counted, ...]:
 def _bands(member: Member) -> Sequence[tuple[int, Uses]]:
     """What may be in force at this moment: what the hardware has, and the last grant, should it be on its way."""
     now, granted = member.load.in_force_ma, member.held.ma
+    if member.left:
+        return ((now, member.uses_now),)
     if member.held.uses == member.uses_now:
         return ((max(now, granted), member.uses_now),)
     return ((now, member.uses_now), (granted, member.held.uses))

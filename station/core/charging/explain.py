@@ -145,7 +145,7 @@ class _Teller:
         binding = period.binding
         given = "" if binding.unit is self.composite.unit else self._with(binding)
         return (
-            f"{self._offer(period)} at first: {who(binding)} binds{given}{_list(self._others(period, period.sources))}."
+            f"at first {self._offer(period)}: {who(binding)} binds{given}{_list(self._others(period, period.sources))}."
         )
 
     def _next(self, before: CompositePeriod, period: CompositePeriod, at: int) -> str:

@@ -45,6 +45,14 @@ class Scale:
         """A rate without own values per phase: mA of every phase, or mW of `phases` together (1, 2 or 3)."""
         return milli * self._milliampere if unit is RateUnit.A else milli * self._milliwatt // phases
 
+    def each(self, milli: int, unit: RateUnit) -> tuple[int, int, int, int]:
+        """`steps` by number of phases."""
+        if unit is RateUnit.A:
+            steps = milli * self._milliampere
+            return steps, steps, steps, steps
+        steps = milli * self._milliwatt
+        return steps, steps, steps // 2, steps // 3
+
     def lines(self, rates: Rates, unit: RateUnit) -> tuple[int, int, int]:
         """A rate with own values per phase (2.1 limit_L2). A line without one has that of L1."""
         factor = self._milliampere if unit is RateUnit.A else self._milliwatt

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from station.core.charging.delays import delayed
+from station.core.charging.leads import Lead
 from station.core.charging.policy import Policy
-from station.core.charging.profiles import Installed, Kind, Period, Purpose
+from station.core.charging.profiles import Installed, Kind, Purpose
 from station.core.charging.shapes import Site, Tx, Zone
 
 FOREVER = 1 << 62
@@ -47,30 +48,21 @@ class Moment:
 
 
 class Plan:
-    """One profile over time. period: the one in force after `move(t)`, None: none; it stays so until second `until`."""
+    """One profile over time. lead: the period in force after `move(t)`, None: none; it stays so until second `until`."""
 
     __slots__ = (
-        "_anchor",
-        "_begin",
-        "_early",
-        "_end",
-        "_every",
-        "_length",
-        "_periods",
-        "_zone",
-        "installed",
-        "period",
-        "unit",
+        "_anchor", "_begin", "_early", "_end", "_every", "_installed", "_known", "_length", "_periods", "_unit", "_zone", "lead",
         "until",
-    )
+    )  # fmt: skip
 
     def __init__(self, installed: Installed, moment: Moment) -> None:
         profile = installed.profile
         # More than one schedule is for the vehicle to choose from (ISO 15118, K15); until it has, the first one counts.
         schedule = profile.schedules[0]
-        self.installed = installed
-        self.unit = schedule.unit
-        self.period: Period | None = None
+        self._installed = installed
+        self._unit = schedule.unit
+        self._known: dict[int, Lead] = {}
+        self.lead: Lead | None = None
         self.until = -FOREVER
         self._begin = -FOREVER if profile.valid_from is None else profile.valid_from
         self._end = FOREVER if profile.valid_to is None else profile.valid_to
@@ -100,8 +92,8 @@ class Plan:
         self._periods = schedule.periods if moment.tx is None else delayed(schedule)
 
     def move(self, t: int) -> None:
-        """Bring `period` and `until` to second `t`; `until` is later than `t`."""
-        self.period = None
+        """Bring `lead` and `until` to second `t`; `until` is later than `t`."""
+        self.lead = None
         if t < self._begin:
             self.until = self._begin
             return
@@ -118,7 +110,7 @@ class Plan:
                 since %= self._every
             if since < self._length:
                 index = bisect_right(self._periods, since, key=_START)
-                self.period = self._periods[index - 1] if index else None
+                self.lead = self._leading(index - 1) if index else None
                 following = self._periods[index].start if index < len(self._periods) else FOREVER
                 change = min(following, self._length)
             else:
@@ -127,6 +119,12 @@ class Plan:
         if self._zone is not None:
             until = _steady(self._zone, t, until, shift)
         self.until = max(t + 1, min(until, self._end))
+
+    def _leading(self, index: int) -> Lead:
+        known = self._known.get(index)
+        if known is None:
+            known = self._known[index] = Lead(self._installed, self._periods[index], self._unit)
+        return known
 
 
 def _steady(zone: Zone, t: int, until: int, shift: int) -> int:
@@ -148,7 +146,7 @@ def _steady(zone: Zone, t: int, until: int, shift: int) -> int:
 
 
 class Term:
-    """The profiles of one purpose: who leads. lead: plan and period after `move(t)`, None: nobody has a period; until: as in Plan."""
+    """The profiles of one purpose: who leads. lead: after `move(t)`, None: nobody has a period; until: as in Plan."""
 
     __slots__ = ("_moment", "_plans", "_waiting", "lead", "until")
 
@@ -158,7 +156,7 @@ class Term:
         self._waiting = profiles
         self._plans: list[Plan] = []
         self._moment = moment
-        self.lead: tuple[Plan, Period] | None = None
+        self.lead: Lead | None = None
         self.until = -FOREVER
 
     def move(self, t: int) -> None:
@@ -177,8 +175,8 @@ class Term:
             if plan.until <= t:
                 plan.move(t)
             until = min(until, plan.until)
-            if plan.period is not None:
-                self.lead = (plan, plan.period)
+            if plan.lead is not None:
+                self.lead = plan.lead
                 break
             index += 1
         self.until = until
@@ -230,7 +228,11 @@ def _of_transaction(installed: Installed, moment: Moment) -> bool:
 
 
 def _counts(installed: Installed, site: Site) -> bool:
-    """K01.FR.101, FR.102: not while the CSMS has been out of reach for too long; and never again if it says so."""
+    """K01.FR.101, FR.102: not while the CSMS has been out of reach for too long; and never again if it says so.
+
+    For how long it will be is not known: a schedule goes by how things are now (libocpp OfflineDuration_OfflineNotLongEnough), and
+    `expires` tells when to ask again.
+    """
     most = installed.profile.max_offline_s
     return (
         not installed.spent

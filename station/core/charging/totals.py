@@ -11,8 +11,10 @@ from station.core.charging.shapes import Composite, CompositePeriod, PhaseLimits
 TOGETHER = "EVSEs together"
 
 
-def total(grid: Composite, parts: Sequence[tuple[Composite, Site]], site: Site) -> Composite:
-    """The sum of the EVSEs, within what the grid connection allows; of the same window and unit.
+def total(
+    grid: Composite, parts: Sequence[tuple[Composite, Site]], site: Site, *, merge_causes: bool = True
+) -> Composite:
+    """The sum of the EVSEs, within what the grid connection allows; of the same window and unit. merge_causes: as in `compose`.
 
     An EVSE without a limit, or with more than its hardware can deliver, counts as what the hardware can deliver; where that is
     unknown there is no sum. Phases: of the EVSE that uses most, within those of the grid connection. Where phases differ, the one with
@@ -29,7 +31,9 @@ def total(grid: Composite, parts: Sequence[tuple[Composite, Site]], site: Site) 
         now = bound.at(start)
         drawn = [_drawn(walk.at(start), where, grid.unit) for walk, (_, where) in zip(walks, parts, strict=True)]
         period = _period(start, now, drawn, site, grid.unit)
-        told = period.limit, period.phases, period.binding and (period.binding.name, period.binding.profile)
+        told: object = period.limit, period.phases
+        if not merge_causes:
+            told = told, period.binding and (period.binding.name, period.binding.profile)
         if told != before:
             periods.append(period)
             before = told

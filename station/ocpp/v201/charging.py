@@ -42,10 +42,10 @@ def _is_true(model: DeviceModel, variable: str) -> bool:
 
 
 def read_wire(payload: Mapping[str, Any], model: DeviceModel) -> Profile:
-    """A ChargingProfileType of a message. Raises ProfileError."""
+    """A ChargingProfileType of a message. Raises ProfileError, which names fields as the core does."""
     found = model.find(CONTROLLER, "PeriodsPerSchedule")
     text = None if found is None else model.value(found.key)
-    return read_profile(payload, most_periods=int(text) if text else MOST_PERIODS)
+    return read_profile(payload, "", most_periods=int(text) if text else MOST_PERIODS)
 
 
 def set_profile(call: Call, services: Services) -> None:

@@ -61,7 +61,7 @@ class _Fields:
         self.rest: dict[str, Any] = dict(value)
 
     def at(self, name: str) -> str:
-        return f"{self.path}.{name}"
+        return f"{self.path}.{name}" if self.path else name
 
     def take(self, name: str) -> Any:
         """None when it is missing; null is taken for missing."""
@@ -146,7 +146,7 @@ def read_profile(payload: object, path: str = "chargingProfile", *, most_periods
     """A ChargingProfileType of 2.0.1 or 2.1, also one that no schema has seen.
 
     Only what each field says by itself is checked here; how they go together is `station.core.charging.validate`'s.
-    Raises ProfileError with the path of the field; time and memory are bounded by `most_periods`.
+    Raises ProfileError with the path of the field (below `path`); time and memory are bounded by `most_periods`.
     """
     fields = _Fields(payload, path, "InvalidProfile")
     purpose = fields.word("chargingProfilePurpose", Purpose)
@@ -165,7 +165,8 @@ def read_profile(payload: object, path: str = "chargingProfile", *, most_periods
         purpose=purpose,
         kind=kind,
         schedules=tuple(
-            _schedule(one, f"{path}.chargingSchedule[{place}]", most_periods) for place, one in enumerate(schedules)
+            _schedule(one, f"{fields.at('chargingSchedule')}[{place}]", most_periods)
+            for place, one in enumerate(schedules)
         ),
         recurrency=fields.word("recurrencyKind", Recurrency),
         valid_from=fields.time("validFrom"),

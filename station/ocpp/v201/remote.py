@@ -146,9 +146,9 @@ def _profile(payload: Payload, services: Services) -> Profile | None:
     profile = charging.read_wire(wire, services.model)
     # F01, F02.FR.17, FR.19
     if profile.purpose is not Purpose.TX:
-        raise ProfileError("chargingProfile.chargingProfilePurpose", "must be TxProfile")  # K05.FR.02
+        raise ProfileError("chargingProfilePurpose", "must be TxProfile")  # K05.FR.02
     if profile.tx_id is not None:
-        raise ProfileError("chargingProfile.transactionId", "must be left out: the transaction is to come")
+        raise ProfileError("transactionId", "must be left out: the transaction is to come")
     return profile
 
 

@@ -26,8 +26,12 @@ from station.core.charging.profiles import (
 )
 
 Lead = tuple[Installed, Period]
+Term = tuple[Purpose, int]
+"""Purpose, and EVSE for which it bounds (0 for the others): an EVSE's own constraint and the grid connection's both hold."""
 UPPER = (Purpose.STATION_MAX, Purpose.EXTERNAL)
-ORDER = (*UPPER, Purpose.PRIORITY, Purpose.TX, Purpose.TX_DEFAULT)
+ORDER = (Purpose.PRIORITY, Purpose.TX, Purpose.TX_DEFAULT, Purpose.EXTERNAL, Purpose.STATION_MAX)
+"""Who binds of several that allow the same: a convention."""
+GENERATION = (Purpose.LOCAL_GENERATION, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +87,15 @@ def moment(
         return Moment(None, None, None, frozenset(), frozenset())
     lowest = min(_phases(period, site) for _, period in leading.values())
     bounds = {}
-    for purpose, (_, period) in leading.items():
-        if purpose is not Purpose.LOCAL_GENERATION:
-            phases = lowest if policy.phases is PhaseRule.LOWEST else _phases(period, site)
-            bounds[purpose] = (_limit(leading[purpose], unit, phases, site), phases)
+    for term in sorted(
+        (term for term in leading if term != GENERATION), key=lambda term: (ORDER.index(term[0]), term[1])
+    ):
+        phases = lowest if policy.phases is PhaseRule.LOWEST else _phases(leading[term][1], site)
+        bounds[term] = (_limit(leading[term], unit, phases, site), phases)
     least = min((limit for limit, _ in bounds.values() if limit is not None), default=None)
-    binding = [purpose for purpose in ORDER if purpose in bounds and bounds[purpose][0] == least is not None]
+    binding = [term for term, (limit, _) in bounds.items() if limit == least is not None]
     used = bounds[binding[0]][1] if binding else lowest
-    total, generation = least, leading.get(Purpose.LOCAL_GENERATION)
+    total, generation = least, leading.get(GENERATION)
     generated = None if generation is None else _limit(generation, unit, used, site)
     if least is not None and generated is not None:
         total = least + generated  # 2.1 SC.01
@@ -100,7 +105,7 @@ def moment(
         used if site.phases else None,
         next(iter(chosen)) if len(chosen) == 1 and used == 1 else None,
         frozenset(installed.profile.id for installed, _ in leading.values()),
-        frozenset(leading[purpose][0].profile.id for purpose in binding),
+        frozenset(leading[term][0].profile.id for term in binding),
     )
 
 
@@ -120,9 +125,9 @@ def second(moment: Moment, site: Site, unit: RateUnit, caps: Sequence[Fraction] 
 
 def leads(
     profiles: Iterable[Installed], site: Site, running: Session | None, t: int, asked_at: int, policy: Policy
-) -> dict[Purpose, Lead]:
+) -> dict[Term, Lead]:
     """The leading period of each purpose that counts: highest stack level among valid profiles that have a period now."""
-    best: dict[Purpose, Lead] = {}
+    best: dict[Term, Lead] = {}
     for installed in profiles:
         profile = installed.profile
         if not (_concerns(installed, site, running) and _valid(installed, site, t, asked_at)):
@@ -130,14 +135,15 @@ def leads(
         period = _period(installed, site, running, t, asked_at, policy)
         if period is None:
             continue
-        if profile.purpose not in best or profile.stack_level > best[profile.purpose][0].profile.stack_level:
-            best[profile.purpose] = (installed, period)
+        term = (profile.purpose, installed.evse if profile.purpose in UPPER else 0)
+        if term not in best or profile.stack_level > best[term][0].profile.stack_level:
+            best[term] = (installed, period)
     # One of three speaks for the transaction: priority, its own profile, the default.
     order = (Purpose.PRIORITY, Purpose.TX, Purpose.TX_DEFAULT)
-    speaks = next((purpose for purpose in order if purpose in best), None)
+    speaks = next((purpose for purpose in order if (purpose, 0) in best), None)
     counted = {*UPPER, Purpose.LOCAL_GENERATION, speaks}
-    found = {purpose: lead for purpose, lead in best.items() if purpose in counted}
-    if set(found) == {Purpose.LOCAL_GENERATION}:
+    found = {term: lead for term, lead in best.items() if term[0] in counted}
+    if set(found) == {GENERATION}:
         return {}  # it adds to a limit; alone it is none
     return found
 
@@ -162,7 +168,8 @@ def _valid(installed: Installed, site: Site, t: int, asked_at: int) -> bool:
     if installed.spent:
         return False
     if profile.max_offline_s is not None and site.offline_s is not None:
-        return site.offline_s + (t - asked_at) <= profile.max_offline_s  # ignored once offline for longer
+        # 2.1 K01.FR.101. How long the CSMS will stay away is not known: as libocpp's OfflineDuration_OfflineNotLongEnough has it.
+        return site.offline_s < profile.max_offline_s
     return True
 
 
@@ -240,6 +247,5 @@ def _phases(period: Period, site: Site) -> int:
 def _converted(rate: Fraction, given: RateUnit, wanted: RateUnit, phases: int, site: Site) -> Fraction:
     if given is wanted:
         return rate
-    if given is RateUnit.A:
-        return rate * site.voltage_v * phases
-    return rate / (site.voltage_v * phases)
+    volts = site.voltage_v * (phases if site.phases else 1)  # DC: as if of one phase
+    return rate * volts if given is RateUnit.A else rate / volts

@@ -185,5 +185,5 @@ def fits(evse: Evse, phases: int, ma: int, room: dict[str, int]) -> bool:
 
 TestStation = Station.TestCase
 TestStation.settings = settings(
-    max_examples=1500, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=400, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -1,4 +1,4 @@
-"""Readers of the independent vectors: 1.6 and 2.x profiles in wire form, made ours. Not the readers of the station: apart on purpose."""
+"""Readers of the independent vectors, 1.6 and 2.x profiles in wire form. Apart from the readers of the station on purpose."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from station.core.variables import VariableKey
 from station.ocpp.v16 import keys
 
 SCHEMAS = Path(__file__).parents[4] / "shared" / "vectors" / "everest-libocpp" / "v16_profile_schemas"
+MAPPING = SCHEMAS.parent / "v16_to_v2_mapping.md"
 
 CORE_REQUIRED = {
     "AuthorizeRemoteTxRequests": False,
@@ -71,6 +72,23 @@ def test_smart_charging_that_is_switched_off_is_no_feature(rig):
 def test_a_station_that_may_be_told_power_only_says_so(rig):
     assert rig.services.model.put(VariableKey("SmartChargingCtrlr", "RateUnit"), "W")
     assert setting(rig, "ChargingScheduleAllowedChargingRateUnit").value == "Power"
+
+
+@pytest.mark.skipif(not MAPPING.exists(), reason="the shared vectors are not here")
+def test_smart_charging_keys_are_the_variables_that_an_independent_list_names(rig):
+    """Of 2.x; the number of profiles that may be installed is the limit of the number that are."""
+    cells = [[cell.strip(" `") for cell in line.split("|")] for line in MAPPING.read_text().splitlines()]
+    rows = {row[2]: tuple(row[3:7]) for row in cells if len(row) > 7}
+    ours = [key for key in keys.TABLE if key.feature is keys.offered]
+    assert len(ours) == 5
+    for key in ours:
+        kind, component, variable, attribute = rows[key.name]
+        if kind == "VariableAttribute":
+            assert (key.component, key.variable, "Actual") == (component, variable, attribute)
+        else:
+            assert (component, variable, attribute) == ("SmartChargingCtrlr", "Entries", "maxLimit")
+            entries = rig.services.model.find(component, variable, variable_instance="ChargingProfiles")
+            assert setting(rig, key.name).value == f"{entries.max_limit:.0f}"
 
 
 @pytest.mark.parametrize(("name", "read_only"), CORE_REQUIRED.items())

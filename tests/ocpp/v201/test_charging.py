@@ -78,7 +78,7 @@ def test_set_that_cannot_be_read(station):
         "status": "Rejected",
         "statusInfo": {
             "reasonCode": "InvalidProfile",
-            "additionalInfo": "chargingProfile.validTo: is no date-time of RFC 3339",
+            "additionalInfo": "validTo: is no date-time of RFC 3339",
         },
     }
     assert station.commands() == []
