@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from station.runtime.control import HelpResult
     from station.runtime.control_accidents import BootResult
     from station.runtime.control_car import EvResult, MeterResult
-    from station.runtime.control_charging import ClearedResult, InstalledResult, PlanResult, ProfilesResult
+    from station.runtime.control_charging_rows import ClearedResult, InstalledResult, PlanResult, ProfilesResult
     from station.runtime.control_link import FrameResult, FramesResult, SentResult
     from station.runtime.control_look import (
         AbandonResult,

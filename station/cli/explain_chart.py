@@ -11,7 +11,7 @@ from station.core.charging.explain_words import amount, local_time, who
 __all__ = ["ASCII", "BLOCKS", "NOBODY", "Line", "Piece", "cause_of", "chart", "end_of", "letters", "tick_step"]
 
 Piece = tuple[str, str]
-"""Text and its style: "", "head", "dim", "warn", "good", or "cause N" for the N-th cause."""
+"""Text and its style: "", "head", "dim", or "cause N" for the N-th cause."""
 Line = list[Piece]
 
 BLOCKS = " ▁▂▃▄▅▆▇█"

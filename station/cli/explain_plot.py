@@ -154,7 +154,7 @@ def _draw_limit(axes: Axes, composite: Composite, colours: dict[str, int]) -> No
             edgecolor=COLOURS[number % len(COLOURS)],
             hatch=HATCHES[number % len(HATCHES)] or None,
             linewidth=0,
-            label=None if cause in seen else cause,
+            label=None if cause in seen or len(seen) >= MOST_LANES else cause,
         )
         seen.add(cause)
     _steps(

@@ -12,7 +12,7 @@ from station.cli.explain_chart import Line
 
 __all__ = ["show"]
 
-STYLES = {"head": "bold", "dim": "dim", "warn": "yellow"}
+STYLES = {"head": "bold", "dim": "dim"}
 CAUSES = ("cyan", "yellow", "magenta", "green", "blue", "red", "bright_cyan", "bright_yellow", "bright_magenta")
 """The letters say the same: colour alone tells nothing."""
 

@@ -17,6 +17,7 @@ TIMER = "charging"
 CONTROLLER = "SmartChargingCtrlr"
 # Below this a phase of the vehicle counts as not in use.
 IDLE_PHASE_A = 1.0
+NO_CAPS = composite.StationCaps()
 
 
 def enabled(turn: Turn) -> bool:
@@ -101,7 +102,7 @@ def refresh_station(turn: Turn) -> composite.StationCaps:
     charging = turn.state.charging
     if not charging.profiles or not enabled(turn):
         turn.cancel(TIMER, 0)
-        return composite.StationCaps()
+        return NO_CAPS
     now, known = int(turn.now.wall), charging.station
     fresh = known.version == charging.version and known.since <= now and (known.until is None or now < known.until)
     if not fresh:

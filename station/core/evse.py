@@ -112,6 +112,10 @@ def bounds(evse: EvseState, *, shared: bool = True) -> tuple[limits.Limit, ...]:
 
 def share_out(turn: Turn) -> None:
     """Let the EVSEs that want energy share what the station may draw (K04)."""
+    supply = sharing.supply(turn)
+    if supply is None:
+        sharing.nothing_shared(turn)
+        return
     own = {}
     for evse in turn.state.evses.values():
         if evse.pilot.connected and energy_allowed(turn, evse):
@@ -119,7 +123,7 @@ def share_out(turn: Turn) -> None:
             # A vehicle that has had its time and asks for nothing keeps the least that lets it wake up.
             idle = evse.ev_reacted and evse.pilot.offered and not evse.pilot.wants_energy
             own[evse.number] = sharing.Wish(alone, min(alone, evse.info.min_a) if idle else alone)
-    sharing.share_out(turn, own)
+    sharing.share_out(turn, supply, own)
 
 
 def desired_output(turn: Turn, evse: EvseState) -> Output:

@@ -72,18 +72,19 @@ def _milli(value: float) -> int:
     return math.floor(value * MILLI + 1e-6)
 
 
-def share_out(turn: Turn, wishes: Mapping[int, Wish]) -> None:
+def nothing_shared(turn: Turn) -> None:
+    """Nothing limits the station as a whole: every EVSE for itself."""
+    turn.cancel(TIMER, 0)
+    for evse in turn.state.evses.values():
+        _take(turn, evse, None, None)
+
+
+def share_out(turn: Turn, common: Supply, wishes: Mapping[int, Wish]) -> None:
     """Give every EVSE its share; whose share has changed is put down as unsettled.
 
-    wishes: of the EVSEs that want energy now.
+    common: what is shared (`supply`). wishes: of the EVSEs that want energy now.
     """
     state, charging = turn.state, turn.state.charging
-    common = supply(turn)
-    if common is None:
-        turn.cancel(TIMER, 0)
-        for evse in state.evses.values():
-            _take(turn, evse, None, None)
-        return
     loads = [_load(turn, evse, wishes.get(evse.number)) for evse in state.evses.values()]
     shares = balance.share(common, loads, charging.balance, turn.now.mono, charging.setup.tuning)
     charging.balance = shares.memory

@@ -12,7 +12,7 @@ from typing import Any, assert_never
 from station.core import allowance
 from station.core.charging import composite, store, validate
 from station.core.charging.memory import ChargingSetup, Needs
-from station.core.charging.policy import Rules
+from station.core.charging.policy import Gaps, Rules
 from station.core.charging.profiles import Installed, LimitSource, Profile, Purpose, RateUnit
 from station.core.effects import Refused, Reply
 from station.core.events import ClearProfiles, GetComposite, InstallProfile, SetNeeds
@@ -206,6 +206,7 @@ def _composite(turn: Turn, command: GetComposite) -> Verdict:
     unit = command.unit or (RateUnit.A if "A" in units else RateUnit.W)
     where = allowance.site(turn, evse)
     tx = None if evse is None else allowance.transaction_of(turn, evse)
+    policy = turn.state.charging.setup.policy
     made = composite.compose(
         turn.state.charging.shown if allowance.enabled(turn) else (),
         where,
@@ -213,8 +214,9 @@ def _composite(turn: Turn, command: GetComposite) -> Verdict:
         start=int(turn.now.wall),
         duration=min(command.duration_s, LONGEST_S),
         unit=unit,
-        policy=turn.state.charging.setup.policy,
-        caps=allowance.caps(turn, evse, where, unit),
+        policy=policy,
+        # Where gaps are to be left out, only what profiles say is shown: the hardware's limit would fill them all.
+        caps=() if policy.gaps is Gaps.OMIT else allowance.caps(turn, evse, where, unit),
         merge_causes=command.merge_causes,
         members=allowance.members(turn) if evse is None else (),  # K08.FR.03
     )

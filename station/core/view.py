@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from hal.api import FaultCode, Lamp, LockState, MeterReading, PilotState
 from station.core.charging.limits import Limit
+from station.core.charging.memory import Needs
 from station.core.charging.profiles import Installed
 from station.core.types import ChargingState, ConnectorPhase, ConnectorState, IdToken, NetworkProfile
 
@@ -29,7 +30,7 @@ class TransactionView:
 class EvseView:
     """One EVSE. `offered_a` is the current in force, `cause` the name of what binds it ("why this current?").
 
-    limits: every bound of the current that applies, the binding one among them.
+    limits: every bound of the current that applies, the binding one among them. needs: what the driver said of this session.
     """
 
     evse: int
@@ -51,6 +52,7 @@ class EvseView:
     reading: MeterReading | None
     transaction: TransactionView | None
     limits: tuple[Limit, ...] = ()
+    needs: Needs | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ NO_NETWORK = NetworkView()
 class StationView:
     """The whole station. `online`: the CSMS has accepted us and answers. faults: of the station, not of one EVSE.
 
-    profiles: every charging profile that is installed.
+    profiles: every charging profile that is installed. profiles_version: rises whenever they, or whether they count, change.
     """
 
     online: bool
@@ -90,6 +92,7 @@ class StationView:
     network: NetworkView = NO_NETWORK
     faults: tuple[FaultCode, ...] = ()
     profiles: tuple[Installed, ...] = ()
+    profiles_version: int = 0
 
     def evse(self, number: int) -> EvseView:
         """Raises KeyError for an unknown EVSE."""

@@ -7,6 +7,7 @@ from station.clock import Now, best_wall
 from station.core import evse as rules
 from station.core import networking
 from station.core.charging.limits import CAR
+from station.core.charging.memory import Needs
 from station.core.state import EvseState, StationState
 from station.core.view import EvseView, StationView, TransactionView
 
@@ -20,14 +21,15 @@ def picture(state: StationState, now: Now) -> StationView:
         operative=state.operative,
         save_failed=state.save_failed,
         resetting=state.reset is not None,
-        evses=tuple(_evse(evse, now) for evse in state.evses.values()),
+        evses=tuple(_evse(evse, state.charging.needs.get(evse.number), now) for evse in state.evses.values()),
         network=networking.picture(state),
         faults=tuple(state.faults),
         profiles=state.charging.shown,
+        profiles_version=state.charging.version,
     )
 
 
-def _evse(evse: EvseState, now: Now) -> EvseView:
+def _evse(evse: EvseState, needs: Needs | None, now: Now) -> EvseView:
     output = evse.output
     return EvseView(
         evse=evse.number,
@@ -49,6 +51,7 @@ def _evse(evse: EvseState, now: Now) -> EvseView:
         reading=evse.reading,
         transaction=_transaction(evse, now),
         limits=rules.bounds(evse),
+        needs=needs,
     )
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypedDict
+from typing import Any, ClassVar
 
 from station.clock import parse_iso
 from station.config_fields import Flag, Integer, Number, Text, WrongValueError, setting
-from station.core.charging.composite import Composite, PhaseLimits, Source
-from station.core.charging.explain import explain, number, source_json
+from station.config_read import got
+from station.core.charging.composite import Composite
+from station.core.charging.explain import explain
 from station.core.charging.policy import RULES_201
 from station.core.charging.profiles import (
     MILLI,
-    Installed,
     Kind,
     LimitSource,
     Period,
@@ -28,9 +28,18 @@ from station.core.charging.profiles import (
 from station.core.events import ClearProfiles, GetComposite, InstallProfile, SetNeeds
 from station.core.types import Verdict
 from station.errors import ControlError, Problem
+from station.runtime.control_charging_rows import (
+    ClearedResult,
+    InstalledResult,
+    PlanResult,
+    ProfilesResult,
+    plan_json,
+    profile_row,
+)
 from station.runtime.control_command import Command, evse_field
 from station.runtime.control_host import Host, ask, conflict, program_of
-from station.runtime.control_kinds import EVSE_OR_STATION, Duration
+from station.runtime.control_kinds import EVSE_OR_STATION, Duration, WrongFieldsError
+from station.runtime.control_refusal import refusal
 from station.runtime.control_types import Json
 
 __all__ = ["CHARGING"]
@@ -45,19 +54,30 @@ STACK_LEVEL = Integer(0, 1000)
 UNITS = Text(choices=tuple(unit.value for unit in RateUnit))
 
 
+STEP_WORDS = "[seconds since its start, limit] or [seconds, limit, phases]"
+
+
 class _Steps:
     """Limits of a schedule."""
 
-    words = "a list of steps [seconds since its start, limit] or [seconds, limit, phases], the first at 0"
+    words = f"a list of steps {STEP_WORDS}, the first at 0"
 
     def read(self, value: object) -> tuple[tuple[int, float, int | None], ...]:
         if not isinstance(value, list | tuple) or not 0 < len(value) <= MOST_STEPS:
             raise WrongValueError(self.words, f"1 to {MOST_STEPS} of them")
-        return tuple(self._step(step) for step in value)
+        steps, wrong = [], []
+        for index, step in enumerate(value):
+            try:
+                steps.append(self._step(step))
+            except WrongValueError as error:
+                wrong.append((str(index), f"must be {error.expected} {got(step)}"))
+        if wrong:
+            raise WrongFieldsError(self.words, wrong)
+        return tuple(steps)
 
     def _step(self, step: object) -> tuple[int, float, int | None]:
         if not isinstance(step, list | tuple) or len(step) not in (2, 3):
-            raise WrongValueError(self.words)
+            raise WrongValueError(STEP_WORDS)
         phases = Integer(1, 3).read(step[2]) if len(step) == 3 and step[2] is not None else None
         return Integer(0, 2**31 - 1).read(step[0]), Number(0, 1e9).read(step[1]), phases
 
@@ -88,109 +108,6 @@ class _Moment:
 MOMENT = _Moment()
 
 
-class PeriodRow(TypedDict):
-    """A step of a schedule. limit: null where the profile gives none."""
-
-    start: int
-    limit: float | None
-    phases: int | None
-
-
-class ScheduleRow(TypedDict):
-    """A schedule. start: wall seconds, null for one that is relative. duration: seconds."""
-
-    unit: str
-    start: int | None
-    duration: int | None
-    periods: list[PeriodRow]
-
-
-class ProfileRow(TypedDict):
-    """A charging profile that is installed. Times are wall seconds; `transaction` is the station's own id."""
-
-    id: int
-    evse: int
-    purpose: str
-    kind: str
-    recurrency: str | None
-    stack_level: int
-    valid_from: int | None
-    valid_to: int | None
-    transaction: str | None
-    source: str
-    schedules: list[ScheduleRow]
-
-
-class ProfilesResult(TypedDict):
-    """The charging profiles that are installed."""
-
-    profiles: list[ProfileRow]
-
-
-class InstalledResult(TypedDict):
-    """The profile's id."""
-
-    id: int
-
-
-class ClearedResult(TypedDict):
-    """How many profiles went."""
-
-    cleared: int
-
-
-class SourceRow(TypedDict):
-    """What one profile, or the hardware, allows: `limit` in the unit of the plan, `given` in its own."""
-
-    name: str
-    purpose: str | None
-    profile: int | None
-    stack_level: int | None
-    limit: float | None
-    phases: int | None
-    given: float | None
-    given_unit: str
-    binding: bool
-
-
-class PlanRow(TypedDict):
-    """A period of the plan. start, until: seconds since its start. l2, l3: where phases differ."""
-
-    start: int
-    until: int
-    limit: float | None
-    l2: float | None
-    l3: float | None
-    phases: int | None
-    cause: str | None
-    sources: list[SourceRow]
-
-
-class ChangeRow(TypedDict):
-    """A change of the limit or of its cause, in a sentence. at: wall seconds; local: on the station's clock."""
-
-    at: int
-    local: str
-    sentence: str
-    limit: float | None
-    unit: str
-    phases: int | None
-    cause: str | None
-    new_cause: bool
-    sources: list[SourceRow]
-
-
-class PlanResult(TypedDict):
-    """The composite schedule from now on: what limits, when, and why. start: wall seconds; duration: seconds."""
-
-    evse: int
-    start: int
-    duration: int
-    unit: str
-    periods: list[PlanRow]
-    changes: list[ChangeRow]
-
-
 class _Charging(Command):
     __slots__ = ()
     group: ClassVar[str] = "charging"
@@ -207,40 +124,6 @@ class Profiles(_Charging):
     async def act(self, host: Host) -> Json:
         installed = program_of(host).gateway.view().profiles
         return {"profiles": [profile_row(one) for one in installed]}
-
-
-def profile_row(one: Installed) -> Json:
-    """How an installed profile is shown."""
-    profile = one.profile
-    return {
-        "id": profile.id,
-        "evse": one.evse,
-        "purpose": profile.purpose.value,
-        "kind": profile.kind.value,
-        "recurrency": profile.recurrency.value if profile.recurrency is not None else None,
-        "stack_level": profile.stack_level,
-        "valid_from": profile.valid_from,
-        "valid_to": profile.valid_to,
-        "transaction": profile.tx_id,
-        "source": one.source.value,
-        "schedules": [_schedule_row(schedule) for schedule in profile.schedules],
-    }
-
-
-def _schedule_row(schedule: Schedule) -> Json:
-    return {
-        "unit": schedule.unit.value,
-        "start": schedule.start,
-        "duration": schedule.duration,
-        "periods": [
-            {
-                "start": period.start,
-                "limit": None if period.limit is None else period.limit.total / MILLI,
-                "phases": period.phases,
-            }
-            for period in schedule.periods
-        ],
-    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,10 +170,15 @@ class ProfileAdd(_Charging):
         tx_id = None
         if self.purpose == Purpose.TX.value:
             here = next((evse for evse in view.evses if evse.evse == self.evse), None)
-            tx_id = here.transaction.tx_id if here is not None and here.transaction is not None else None
+            if here is None or here.transaction is None:
+                raise conflict(
+                    f"no transaction is running at EVSE {self.evse}: start one, or choose another", "purpose"
+                )
+            tx_id = here.transaction.tx_id
         profile = self._profile(profile_id, tx_id, wall)
         verdict = await ask(host, lambda ref: InstallProfile(ref, profile, self.evse, RULES_201))
-        _accepted(verdict)
+        if verdict.status != "Accepted":
+            raise refusal(verdict)
         return {"id": profile_id}
 
     def _profile(self, profile_id: int, tx_id: str | None, wall: int) -> Profile:
@@ -382,39 +270,7 @@ class Plan(_Charging):
             raise ControlError("internal", [Problem("", "the station gave no schedule")])
         installed = program_of(host).gateway.view().profiles
         changes = explain(made, zone, installed=installed, tx=tx)  # type: ignore[arg-type]  # a verdict's data is `object`
-        return {
-            "evse": made.evse,
-            "start": made.start,
-            "duration": made.duration,
-            "unit": made.unit.value,
-            "periods": _plan_rows(made),
-            "changes": [change.to_json() for change in changes],
-        }
-
-
-def _plan_rows(made: Composite) -> list[Json]:
-    ends = [period.start for period in made.periods[1:]] + [made.duration]
-    return [
-        {
-            "start": period.start,
-            "until": until,
-            **_rates(period.limit),
-            "phases": period.phases,
-            "cause": None if period.binding is None else _name(period.binding),
-            "sources": [source_json(source, binding=source == period.binding) for source in period.sources],
-        }
-        for period, until in zip(made.periods, ends, strict=True)
-    ]
-
-
-def _rates(limit: PhaseLimits | None) -> Json:
-    if limit is None:
-        return {"limit": None, "l2": None, "l3": None}
-    return {"limit": number(limit.total), "l2": number(limit.l2), "l3": number(limit.l3)}
-
-
-def _name(source: Source) -> str:
-    return str(source_json(source, binding=True)["name"])
+        return plan_json(made, changes, zone)  # type: ignore[arg-type]  # as above
 
 
 @dataclass(frozen=True, slots=True)

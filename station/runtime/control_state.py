@@ -6,6 +6,7 @@ from typing import TypedDict
 
 from hal.api import MeterReading
 from station.clock import iso
+from station.core.charging.memory import Needs
 from station.core.view import EvseView, StationView
 from station.runtime.control_history import token_text
 from station.runtime.control_host import Host, Program
@@ -20,6 +21,7 @@ UNREGISTERED = "Unregistered"
 class StationRow(TypedDict):
     """The station. version: spoken now. online: the CSMS has accepted it and answers. connected: the network is plugged in.
     running: the program runs. queue: records that wait for the CSMS. dead: records that were given up. faults: of the whole station.
+    profiles: charging profiles that are installed; profiles_version: another number when they, or whether they count, have changed.
     """
 
     identity: str
@@ -45,6 +47,8 @@ class StationRow(TypedDict):
     operative: bool
     resetting: bool
     faults: list[str]
+    profiles: int
+    profiles_version: int
     seed: str | None
 
 
@@ -79,8 +83,16 @@ class RunningRow(TypedDict):
     seq: int
 
 
+class NeedsRow(TypedDict):
+    """What the driver said of this session. departs: wall seconds."""
+
+    departs: float | None
+    energy_wh: float | None
+    priority: int | None
+
+
 class EvseRow(TypedDict):
-    """One EVSE. cause: why the current is what it is."""
+    """One EVSE. cause: why the current is what it is. needs: null when nobody said anything."""
 
     evse: int
     connector: int
@@ -98,6 +110,7 @@ class EvseRow(TypedDict):
     offered_a: float
     cause: str
     limits: list[LimitRow]
+    needs: NeedsRow | None
     lamp: str
     reading: ReadingRow | None
     transaction: RunningRow | None
@@ -149,6 +162,8 @@ def _station(host: Host, program: Program | None, view: StationView | None) -> J
         "operative": view is None or view.operative,
         "resetting": view is not None and view.resetting,
         "faults": [code.value for code in view.faults] if view is not None else [],
+        "profiles": len(view.profiles) if view is not None else 0,
+        "profiles_version": view.profiles_version if view is not None else 0,
         "seed": about.seed,
     }
 
@@ -172,6 +187,7 @@ def _evse(host: Host, view: EvseView) -> Json:
         "offered_a": view.offered_a,
         "cause": view.cause,
         "limits": [{"cause": limit.cause, "current_a": limit.current_a} for limit in view.limits],
+        "needs": _needs(view.needs),
         "lamp": view.lamp.value,
         "reading": _reading(view.reading),
         "transaction": None
@@ -187,6 +203,12 @@ def _evse(host: Host, view: EvseView) -> Json:
         },
         "car": car_json(host, view.evse),
     }
+
+
+def _needs(needs: Needs | None) -> Json | None:
+    if needs is None or needs == Needs():
+        return None
+    return {"departs": needs.departs, "energy_wh": needs.energy_wh, "priority": needs.priority}
 
 
 def _reading(reading: MeterReading | None) -> Json | None:

@@ -27,7 +27,8 @@ class SimOptions:
 
     seed: None for "1" with the embedded CSMS, where runs repeat, and for another one every time towards a foreign CSMS, which would
     take repeated transaction ids for one transaction.
-    station_max_a: fuse of the grid connection, A per phase. socket: where `station ctl` reaches it. panel: the front panel, None for none. security: how it connects to `csms_url`.
+    station_max_a: fuse of the grid connection, A per phase. socket: where `station ctl` reaches it. panel: the front panel, None for
+    none. security: how it connects to `csms_url`.
     """
 
     version: str = "2.0.1"

@@ -30,6 +30,7 @@ from tests.tools import smart_charging
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 NEW, OLD = EXAMPLES / "profiles_201.json", EXAMPLES / "profiles_16.log"
+VECTORS = EXAMPLES.parents[2] / "shared" / "vectors" / "everest-libocpp"
 AT = ["--at", "2025-01-15T12:00:00Z"]
 T0 = 1_736_942_400
 
@@ -201,6 +202,17 @@ def test_the_station() -> None:
     short["chargingSchedule"][0]["duration"] = 10
     assert answer(short).composite.periods
     assert not answer(short, policy=Policy(gaps=Gaps.OMIT)).composite.periods
+
+
+def test_files_of_others() -> None:
+    """Every profile of the vectors is read, and has an answer."""
+    if not VECTORS.is_dir():
+        pytest.skip("the vectors are not beside this tree")
+    files = sorted(path for path in VECTORS.glob("v*/json/**/*.json") if "chargingSchedule" in path.read_text())
+    assert len(files) > 60
+    for file in files:
+        found = answer(file.read_text(encoding="utf-8"))
+        assert [one.profile.id for one in found.installed] or found.refused or found.notes, file
 
 
 # --- what is wrong ----------------------------------------------------------------------------------------------------
@@ -488,7 +500,6 @@ def test_what_a_file_says_does_not_move_the_cursor() -> None:
 
 
 def test_pictures_are_the_same_every_time(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     found = answer(json.loads(NEW.read_text()))
     for kind in ("svg", "png"):
         first, second = tmp_path / f"1.{kind}", tmp_path / f"2.{kind}"
@@ -511,13 +522,11 @@ def test_pictures_are_the_same_every_time(tmp_path: Path) -> None:
     ],
 )
 def test_any_answer_has_a_picture(value: Any, tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     for more in ({}, {"policy": Policy(gaps=Gaps.OMIT)}, {"unit": RateUnit.W}):
         explain_plot.draw(answer(value, **more), tmp_path / "a.svg", "svg")
 
 
 def test_pictures_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("matplotlib")
     code, out, err = run(
         capsys, str(OLD), *AT, "--svg", str(tmp_path / "a.svg"), "--png", str(tmp_path / "a.png"), "--json"
     )

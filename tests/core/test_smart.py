@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hal.api import PilotState
-from station.core.charging.policy import RULES_16
+from station.core.charging.memory import ChargingSetup
+from station.core.charging.policy import RULES_16, Gaps, Policy
 from station.core.charging.profiles import Kind, LimitSource, Purpose, RateUnit
 from station.core.effects import Output, Reply
 from station.core.events import (
@@ -255,6 +256,14 @@ def test_composite_schedule_of_an_evse_and_of_the_station() -> None:
     assert [(p.start, p.limit.total) for p in station.periods if p.limit] == [(0, 40)]
     watts = composite(rig, 2, 300, RateUnit.W)
     assert [p.limit.total for p in watts.periods if p.limit] == [32 * 230 * 3]
+
+
+def test_where_gaps_are_left_out_only_profiles_are_shown() -> None:
+    rig = Rig(charging=ChargingSetup(policy=Policy(gaps=Gaps.OMIT)))
+    install(rig, limited(2, DEFAULT, (0, 40.0), kind=Kind.ABSOLUTE, start=at(rig) + 100, duration=50))
+    made = composite(rig, 1, 300)
+    assert [(period.start, period.limit and period.limit.total) for period in made.periods] == [(0, 40)]
+    assert (made.start, made.duration) == (at(rig) + 100, 50)
 
 
 def test_composite_schedules_that_cannot_be() -> None:

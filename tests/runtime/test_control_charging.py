@@ -6,8 +6,13 @@ from typing import Any
 
 import pytest
 
+from station.clock import parse_iso
 from station.core.charging.memory import ChargingSetup
+from station.core.types import Verdict
+from station.runtime import control_charging_rows
 from station.runtime.control_charging import CHARGING
+from station.runtime.control_refusal import refusal
+from station.zone import find_zone
 from tests.runtime.control_rig import VERSIONS, Rig, play
 
 
@@ -70,14 +75,20 @@ def test_every_day_from_a_moment_on() -> None:
     ("arguments", "field"),
     [
         ({"steps": []}, "steps"),
-        ({"steps": [[0, -1]]}, "steps"),
-        ({"steps": [[0, float("nan")]]}, "steps"),
+        ({"steps": [[0, -1]]}, "steps.0"),
+        ({"steps": [[0, 16], [60, float("nan")]]}, "steps.1"),
+        ({"steps": [[0, 16], [60, 8, 3, 1]]}, "steps.1"),
         ({"steps": [[0, 16]], "start": "tomorrow"}, "start"),
         ({"steps": [[0, 16]], "repeat": "Daily"}, "start"),
         ({"steps": [[0, 16]], "unit": "kW"}, "unit"),
         ({"steps": [[0, 16]], "evse": 7}, "evse"),
-        ({"steps": [[5, 16]]}, ""),
-        ({"steps": [[0, 16]], "purpose": "ChargingStationMaxProfile", "start": "now"}, ""),
+        ({"steps": [[5, 16]]}, "steps.0"),
+        ({"steps": [[0, 16], [60, 10], [60, 8]]}, "steps.2"),
+        ({"steps": [[0, 16]], "stack_level": 99}, "stack_level"),
+        ({"steps": [[0, 16]], "valid_from": "2026-02-01T00:00Z", "valid_to": "2026-01-01T00:00Z"}, "valid_to"),
+        ({"steps": [[0, 16]], "purpose": "TxProfile"}, "purpose"),
+        ({"steps": [[0, 16]], "purpose": "ChargingStationMaxProfile", "start": "now"}, "evse"),
+        ({"steps": [[0, 16]], "purpose": "ChargingStationMaxProfile", "evse": 0}, "start"),
     ],
 )
 def test_a_wrong_profile_names_its_field_and_changes_nothing(arguments: dict[str, Any], field: str) -> None:
@@ -100,9 +111,57 @@ def test_wishes_move_the_shares() -> None:
         assert both == [10.0, 10.0]
         await rig.refused("needs", evse=5)
         await rig.do("needs", evse=2, departs_in="4h", energy_wh=20_000, priority=3)
+        told = [evse["needs"] for evse in (await rig.state())["evses"]]
+        assert told[0] is None
+        assert (told[1]["energy_wh"], told[1]["priority"]) == (20_000, 3)
+        await rig.do("needs", evse=2, clear=True)
+        assert (await rig.state())["evses"][1]["needs"] is None
 
     play(work, charging=ChargingSetup(station_max_a=20.0), evses=2)
 
 
+def test_the_state_tells_that_profiles_have_changed() -> None:
+    async def work(rig: Rig) -> None:
+        await rig.do("wait", duration=5)
+        before = (await rig.state())["station"]
+        await rig.do("profile_add", steps=[[0, 16]])
+        added = (await rig.state())["station"]
+        assert (before["profiles"], added["profiles"]) == (0, 1)
+        assert added["profiles_version"] != before["profiles_version"]
+        await rig.do("profile_clear")
+        cleared = (await rig.state())["station"]
+        assert cleared["profiles"] == 0
+        assert cleared["profiles_version"] != added["profiles_version"]
+
+    play(work)
+
+
+def test_local_time_is_put_back_inside_the_plan() -> None:
+    async def work(rig: Rig) -> None:
+        await rig.do("wait", duration=5)
+        plan = await rig.do("plan", duration="24h")
+        assert [row["offset_s"] for row in plan["local"]] == [3600]
+        to = parse_iso("2026-10-24T12:00:00Z") - (await rig.state())["station"]["wall"]
+        await rig.do("clock_jump", by_s=to)
+        plan = await rig.do("plan", duration="24h")
+        assert plan["local"] == [
+            {"at": plan["start"], "offset_s": 7200},
+            {"at": int(parse_iso("2026-10-25T01:00:00Z")), "offset_s": 3600},
+        ]
+
+    play(work, charging=ChargingSetup(zone=find_zone("Europe/Amsterdam")))
+
+
+def test_refusals_that_are_about_no_field_of_the_command() -> None:
+    assert refusal(Verdict("Rejected")).problems[0].field == ""
+    full = refusal(
+        Verdict("Rejected", "TooManyElements", "100 charging profiles are installed already; clear one first")
+    )
+    assert (full.code, full.problems[0].field) == ("conflict", "")
+    assert "clear one first" in full.problems[0].problem
+    assert refusal(Verdict("Rejected", "InvalidProfile", "dynUpdateInterval: no")).problems[0].field == ""
+
+
 def test_the_group_is_whole() -> None:
+    assert control_charging_rows.PlanResult.__required_keys__ >= {"periods", "changes", "local"}
     assert [cls.name for cls in CHARGING] == ["profiles", "profile_add", "profile_clear", "plan", "needs"]

@@ -193,14 +193,14 @@ def _walk(
 
 
 def _now(found: list[Term], t: int) -> tuple[Leads, int]:
-    until = FOREVER
+    """Who leads at second `t`, and until when."""
     leads: list[Lead] = []
     for term in found:
         if term.until <= t:
             term.move(t)
-        until = min(until, term.until)
         if term.lead is not None:
             leads.append(term.lead)
+    until = min([term.until for term in found], default=FOREVER)
     if len(leads) == 1 and leads[0].adds:
         leads.clear()  # LocalGeneration alone says nothing.
     return tuple(leads), until

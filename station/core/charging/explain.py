@@ -16,7 +16,7 @@ from station.core.charging.explain_reasons import Moment, again, begin, end
 from station.core.charging.explain_words import amount, local_time, phases_text, rates, who
 from station.core.charging.profiles import Installed, Purpose, RateUnit
 
-__all__ = ["Change", "explain"]
+__all__ = ["Change", "explain", "number", "source_json"]
 
 TX_TERM = (Purpose.PRIORITY, Purpose.TX, Purpose.TX_DEFAULT)
 """One of these is the limit of the transaction: the first that there is (K01.FR.36 and 2.1 K01.FR.70)."""

@@ -8,6 +8,8 @@ from station.core.charging.profiles import Installed, OperationMode, Period, Pur
 from station.core.charging.rates import Steps
 from station.core.charging.shapes import Source
 
+_ADDS = Purpose.LOCAL_GENERATION
+
 Value = tuple[Steps, ...]
 """Steps of one phase, all of them alike; or of L1, L2 and L3."""
 
@@ -25,7 +27,7 @@ class Lead:
         self.installed = installed
         self.period = period
         self.unit = unit
-        self.adds = installed.profile.purpose is Purpose.LOCAL_GENERATION
+        self.adds = installed.profile.purpose is _ADDS
         self.known = False
         self.own = 3
         self.plain = False

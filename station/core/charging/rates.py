@@ -14,6 +14,8 @@ from station.core.charging.profiles import MILLI, Rates, RateUnit
 Steps = int | Fraction
 """Of a profile always an int; bounds of the hardware may be fractions of a step."""
 
+# A name of the module is found four times as fast as a member of its enumeration (3.11).
+_A = RateUnit.A
 _PER_MILLI = 6
 _SIX = 6 * MILLI
 
@@ -43,11 +45,11 @@ class Scale:
 
     def steps(self, milli: int, unit: RateUnit, phases: int) -> int:
         """A rate without own values per phase: mA of every phase, or mW of `phases` together (1, 2 or 3)."""
-        return milli * self._milliampere if unit is RateUnit.A else milli * self._milliwatt // phases
+        return milli * self._milliampere if unit is _A else milli * self._milliwatt // phases
 
     def each(self, milli: int, unit: RateUnit) -> tuple[int, int, int, int]:
         """`steps` by number of phases."""
-        if unit is RateUnit.A:
+        if unit is _A:
             steps = milli * self._milliampere
             return steps, steps, steps, steps
         steps = milli * self._milliwatt
@@ -55,7 +57,7 @@ class Scale:
 
     def lines(self, rates: Rates, unit: RateUnit) -> tuple[int, int, int]:
         """A rate with own values per phase (2.1 limit_L2). A line without one has that of L1."""
-        factor = self._milliampere if unit is RateUnit.A else self._milliwatt
+        factor = self._milliampere if unit is _A else self._milliwatt
         first = rates.total * factor
         second = first if rates.l2 is None else rates.l2 * factor
         third = first if rates.l3 is None else rates.l3 * factor
@@ -63,11 +65,11 @@ class Scale:
 
     def bound(self, value: Fraction, unit: RateUnit, phases: int) -> Fraction:
         """A bound of the hardware: A per phase, or W of `phases` together."""
-        return value * self._ampere if unit is RateUnit.A else value * self._watt / phases
+        return value * self._ampere if unit is _A else value * self._watt / phases
 
     def told(self, steps: Steps, unit: RateUnit, phases: int) -> Fraction:
         """Steps of each phase as A per phase, or as W of `phases` together (1: of the one phase)."""
-        return fraction(steps, self._ampere) if unit is RateUnit.A else fraction(steps * phases, self._watt)
+        return fraction(steps, self._ampere) if unit is _A else fraction(steps * phases, self._watt)
 
 
 def own_lines(rates: Rates | None) -> bool:

@@ -82,7 +82,9 @@ class Teller:
         profile = lead.installed.profile
         rates = limit_of(lead.period)
         limit: PhaseLimits | None = None
-        if rates is not None:
+        if lead.steps is not None and not shape.lines:
+            limit = self._told((lead.steps[phases],), phases, False)
+        elif rates is not None:
             value = self._blender.steps(rates, lead.unit, phases, shape.lines, shape.phase_to_use)
             limit = self._told(value, phases, shape.lines)
         made = Source(

@@ -163,22 +163,19 @@ class Term:
         """A gap, or the end of a duration, falls through to the next lower stack level; a leading period hides what is beneath it."""
         self.lead = None
         until = FOREVER
-        index = 0
-        while True:
-            if index < len(self._plans):
-                plan = self._plans[index]
-            elif self._waiting:
-                plan = Plan(self._waiting.pop(), self._moment)
-                self._plans.append(plan)
-            else:
-                break
+        for plan in self._plans:
             if plan.until <= t:
                 plan.move(t)
             until = min(until, plan.until)
             if plan.lead is not None:
-                self.lead = plan.lead
-                break
-            index += 1
+                self.lead, self.until = plan.lead, until
+                return
+        while self._waiting and self.lead is None:
+            plan = Plan(self._waiting.pop(), self._moment)
+            self._plans.append(plan)
+            plan.move(t)
+            until = min(until, plan.until)
+            self.lead = plan.lead
         self.until = until
 
 
