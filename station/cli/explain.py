@@ -10,8 +10,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from station.core.charging.policy import Gaps, PhaseRule, Policy
-from station.core.charging.profiles import RateUnit
 from station.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,6 +18,10 @@ if TYPE_CHECKING:
 
 OK, FAILED, WRONG = 0, 1, 2
 LONGEST_S = 366 * 86_400
+# Words of the engine's enumerations, the default first: the command line starts without the engine, a test compares them.
+UNITS = ("A", "W")
+GAPS = ("station-maximum", "omit")
+PHASE_RULES = ("lowest", "winner")
 DESCRIPTION = """The limit over time that a station works out of its charging profiles, and one sentence for every change of it or of
 its cause. The file holds profiles of OCPP 1.6, 2.0.1 or 2.1, requests with profiles, whole messages, or a log with one message a line.
 What a station would refuse is told and left out; the exit code is 1 then."""
@@ -46,7 +48,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     explain.add_argument(
         "--unit",
-        choices=[unit.value for unit in RateUnit],
+        choices=UNITS,
         help="A per phase or W in total (default: A; direct current: W)",
     )
     explain.add_argument(
@@ -101,14 +103,14 @@ def _add_policy(explain: argparse.ArgumentParser) -> None:
     group = explain.add_argument_group("where the specification leaves room (docs/smart_charging.md)")
     group.add_argument(
         "--gaps",
-        choices=[_option(gaps) for gaps in Gaps],
-        default=_option(Policy().gaps),
+        choices=GAPS,
+        default=GAPS[0],
         help="what is shown where no profile gives a limit (default: %(default)s)",
     )
     group.add_argument(
         "--phase-rule",
-        choices=[_option(rule) for rule in PhaseRule],
-        default=_option(Policy().phases),
+        choices=PHASE_RULES,
+        default=PHASE_RULES[0],
         help="whose numberPhases counts: the lowest of all, or the winner's (default: %(default)s)",
     )
     group.add_argument(
@@ -122,11 +124,6 @@ def _add_policy(explain: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--zero-duration-lasts", action="store_true", help="a schedule with duration 0 counts as without duration"
     )
-
-
-def _option(choice: Gaps | PhaseRule) -> str:
-    words: str = choice.value
-    return words.replace(" ", "-")
 
 
 # --- kinds of arguments -----------------------------------------------------------------------------------------------
@@ -196,8 +193,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _question(arguments: argparse.Namespace) -> Question:
     from station.cli.explain_profiles import Question
+    from station.core.charging.policy import Gaps, PhaseRule, Policy
+    from station.core.charging.profiles import RateUnit
 
-    if arguments.phases == 0 and arguments.unit == RateUnit.A.value:
+    if arguments.phases == 0 and arguments.unit == "A":
         raise ConfigError(["--unit A: direct current has no current per phase here; use --unit W"])
     if arguments.no_transaction and (arguments.transaction or arguments.started):
         raise ConfigError(["--no-transaction: does not go with --transaction and --started"])
@@ -218,8 +217,8 @@ def _question(arguments: argparse.Namespace) -> Question:
         zone_name=arguments.timezone or "",
         offline_since=None if arguments.offline_since is None else _wall(arguments.offline_since, zone),
         policy=Policy(
-            gaps=next(gaps for gaps in Gaps if _option(gaps) == arguments.gaps),
-            phases=next(rule for rule in PhaseRule if _option(rule) == arguments.phase_rule),
+            gaps=Gaps(arguments.gaps.replace("-", " ")),
+            phases=PhaseRule(arguments.phase_rule),
             recurring_before_start=arguments.recurring_before_start,
             touching_overlaps=arguments.touching_overlaps,
             zero_duration_ends=not arguments.zero_duration_lasts,

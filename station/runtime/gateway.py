@@ -268,8 +268,11 @@ class Gateway:
 
     def _due(self) -> None:
         self._timer = None
-        self._timer_at = None
+        deadline, self._timer_at = self._timer_at, None
         now = self._clock.now()
+        if deadline is not None and now.mono < deadline:
+            self._arm()  # the loop was early, by the resolution of its clock
+            return
         self._busy = True
         try:
             self._process(None, self._station.advance(now), now)

@@ -23,7 +23,8 @@ from station.cli import (
     explain_rich,
     explain_show,
 )
-from station.core.charging.policy import Gaps, Policy
+from station.cli.explain import GAPS, PHASE_RULES, UNITS
+from station.core.charging.policy import Gaps, PhaseRule, Policy
 from station.core.charging.profiles import RateUnit
 from station.errors import ConfigError, StationError
 from tests.tools import smart_charging
@@ -552,3 +553,11 @@ def test_without_matplotlib(
 
 def test_the_page_is_current() -> None:
     assert smart_charging.main(["--check"]) == 0, "run: python -m tests.tools.smart_charging"
+
+
+def test_the_options_are_the_words_of_the_engine() -> None:
+    """The command line does not import the engine to know its words."""
+    assert {unit.value for unit in RateUnit} == set(UNITS)
+    assert [gaps.value.replace(" ", "-") for gaps in Gaps] == list(GAPS)
+    assert [rule.value for rule in PhaseRule] == list(PHASE_RULES)
+    assert (Policy().gaps.value.replace(" ", "-"), Policy().phases.value) == (GAPS[0], PHASE_RULES[0])

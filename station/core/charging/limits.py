@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 BOARD = "board"
 CABLE = "cable"
-CONFIGURED = "configured"
+CONFIGURED = "breaker"  # what the wiring allows: `max_a` of the EVSE in the configuration
 TEMPERATURE = "connector temperature"
 STATION = "station limit"
 TOO_LITTLE = "below minimum"

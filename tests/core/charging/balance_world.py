@@ -15,7 +15,9 @@ LINES = (1, 2, 3)
 
 @dataclass
 class Lowered:
-    """A limit as it was, on its lines; `limit` on `phases` since."""
+    """A limit as it was, on its lines; `limit` on `phases` since. left: the vehicle left; should it come back within `settle_s`, what
+    it is then given is the limit that it has to be seen below.
+    """
 
     amps: dict[int, int]
     total: int
@@ -23,6 +25,7 @@ class Lowered:
     limit: int
     phases: int
     until: float
+    left: bool = False
 
 
 @dataclass
@@ -176,6 +179,9 @@ class World:
             evse.phases = grant.phases
         if grant.ma > evse.in_force:
             evse.in_force += int((grant.ma - evse.in_force) * part)
+        for entry in evse.lowered:
+            if entry.left:
+                entry.limit, entry.phases = max(entry.limit, evse.in_force), evse.phases
         self.check()
 
     def follow(self, evse: Evse) -> None:
@@ -187,6 +193,8 @@ class World:
 
     def leave(self, evse: Evse) -> None:
         self.lower(evse, 0, 0, evse.phases)
+        for entry in evse.lowered[-1:]:
+            entry.left = True
         evse.wants, evse.granted = False, None
 
     def pass_time(self, seconds: float, *, follow: bool = True) -> None:
@@ -217,6 +225,18 @@ class World:
                 return seen
             self.pass_time(due - self.now)
         raise AssertionError(f"asked {most} times in {seconds} s: {seen[-5:]}")
+
+    def calm(self) -> None:
+        """Until all have what they are granted: a turn may just have ended."""
+        for _ in range(60):
+            grants = self.ask().grants.values()
+            waiting = any("slow down" in grant.cause for grant in grants)
+            if not waiting and all(grant.ma == self.evses[grant.evse].in_force for grant in grants):
+                return
+            for evse in self.evses.values():
+                self.rise(evse)
+            self.pass_time(1.0)
+        raise AssertionError(f"no rest: {self.shares}")
 
 
 def _of(entry: Lowered, name: str) -> int:

@@ -5,10 +5,13 @@ import { button, fill, h, setText } from "./dom.js";
 import { EvseControls } from "./evse_controls.js";
 import { EvseFacts } from "./evse_facts.js";
 import { EvseTiles } from "./evse_tiles.js";
+import { nextWords } from "./plan.js";
+import { PlanWatch } from "./plan_watch.js";
 import { Plots } from "./plots.js";
-import { beforePaint } from "./signal.js";
+import { Signal, beforePaint } from "./signal.js";
 
 const TICK_MS = 500;
+const DAY_S = 86_400;
 
 export class Bench {
   /**
@@ -18,6 +21,11 @@ export class Bench {
   constructor(station, openTransaction) {
     this.station = station;
     this.chosen = 1;
+    /** An EVSE is chosen, here or elsewhere. @type {Signal<number>} */
+    this.looked = new Signal();
+    this.looked.on((evse) => {
+      if (evse !== this.chosen) this.choose(evse);
+    });
     this.tiles = new EvseTiles((evse) => this.choose(evse));
     this.facts = new EvseFacts(openTransaction);
     this.controls = new EvseControls(station);
@@ -36,6 +44,9 @@ export class Bench {
       if (state.evses.length > 0) this.evses = state.evses;
       this.redraw();
     });
+    /** Without profiles nothing changes by itself, and nobody is asked. */
+    this.watch = new PlanWatch(station, () => this.#asked());
+    this.watch.changed.on(() => this.redraw());
     setInterval(() => this.#tick(), TICK_MS);
   }
 
@@ -43,6 +54,8 @@ export class Bench {
   choose(evse) {
     if (!this.evses.some((each) => each.evse === evse)) return;
     this.chosen = evse;
+    this.looked.emit(evse);
+    this.watch.check();
     this.redraw();
   }
 
@@ -54,6 +67,18 @@ export class Bench {
 
   #evse() {
     return this.evses.find((each) => each.evse === this.chosen);
+  }
+
+  /** @returns {import("./plan_watch.js").Asked | null} */
+  #asked() {
+    const some = (this.station.state?.station.profiles ?? 0) > 0 && this.evses.length > 0 && this.element.offsetParent !== null;
+    return some ? { evses: [this.chosen], duration: DAY_S, unit: "A", limits: false } : null;
+  }
+
+  /** What the profiles let it have, until when, and then. */
+  #next() {
+    const plan = (this.station.state?.station.profiles ?? 0) > 0 ? this.watch.plans.get(this.chosen) : undefined;
+    return plan === undefined ? "" : nextWords(plan, this.station.now().wall);
   }
 
   /** Time goes on in the plots, also while nothing changes. */
@@ -76,7 +101,7 @@ export class Bench {
     this.tiles.show(this.evses, this.chosen);
     const evse = this.#evse();
     if (evse === undefined) return;
-    this.facts.show(evse);
+    this.facts.show(evse, this.#next());
     this.controls.show(evse, state.station.faults);
     this.plots.show(this.station.history(this.chosen), this.station.now());
   }

@@ -2,7 +2,7 @@
 
 import { act } from "./actions.js";
 import { button, choice, freshId, h, labelled, setText } from "./dom.js";
-import { spaced } from "./format.js";
+import { dateTime, short, spaced } from "./format.js";
 import { openKeypad } from "./keypad.js";
 import { notify } from "./notify.js";
 import { core } from "./schema_entry.js";
@@ -31,6 +31,7 @@ export class EvseControls {
     /** @type {HTMLButtonElement | null} */
     this.jam = null;
     this.shown = "";
+    this.wishes = h("span", { class: "dim grow" });
     this.raised = h("div", { class: "chips", "aria-label": "Faults raised" });
     this.plugButton = button("Plug in", () => this.plug(), { class: "btn primary", title: "Plug a car in (p)" });
     this.unplugButton = button("Unplug", () => this.unplug(false), { title: "Unplug at the station (p)" });
@@ -52,7 +53,7 @@ export class EvseControls {
         this.stopButton,
       ),
       this.#faultRow(),
-      h("div", { class: "parts" }, this.#carPart(), this.#meterPart()),
+      h("div", { class: "parts" }, this.#carPart(), this.#meterPart(), this.#driverPart()),
     );
     station.commandsChanged.on(() => this.#options());
   }
@@ -67,6 +68,7 @@ export class EvseControls {
     if (this.shown !== faults) this.#faults(evse.faults, ofStation);
     this.shown = faults;
     this.now = evse;
+    setText(this.wishes, wishWords(evse.needs));
     if (this.jam) setText(this.jam, evse.lock === "Jammed" ? "Free the lock" : "Jam the lock");
     this.atCarButton.disabled = evse.car === null && evse.pilot === "A";
     this.stopButton.disabled = evse.transaction === null;
@@ -177,6 +179,24 @@ export class EvseControls {
     );
   }
 
+  /** What the driver wants of this session, for the sharing of the station's power. */
+  #driverPart() {
+    const departs = h("input", { type: "text", placeholder: "8 h", spellcheck: false, autocomplete: "off" });
+    const energy = numberInput("kWh");
+    const priority = numberInput("0 to 100");
+    const say = () => {
+      const kwh = value(energy);
+      const wishes = { departs_in: departs.value.trim() || undefined, energy_wh: kwh === undefined ? undefined : kwh * 1000, priority: value(priority) };
+      void act(this.station, "needs", { evse: this.evse, ...wishes }, `The driver at EVSE ${this.evse} has said so`);
+    };
+    const forget = () => void act(this.station, "needs", { evse: this.evse, clear: true }, `The wishes at EVSE ${this.evse} are forgotten`);
+    return part(
+      "Driver's wishes",
+      h("div", { class: "grid4" }, labelled("Leaves in", departs), labelled("Energy, kWh", energy), labelled("Priority", priority)),
+      h("div", { class: "row end" }, this.wishes, button("Forget", forget), button("Say so", say)),
+    );
+  }
+
   #faultRow() {
     const raise = button("Raise", () => this.#raise(), { class: "btn danger", title: "Raise this fault (f)" });
     this.jam = button("Jam the lock", () => void act(this.station, "jam", { evse: this.evse, jammed: this.now?.lock !== "Jammed" }));
@@ -204,6 +224,14 @@ export class EvseControls {
 function row(name, ...children) {
   const id = freshId("row");
   return h("div", { class: "row", role: "group", "aria-labelledby": id }, h("span", { class: "row-name", id }, name), children);
+}
+
+/** @param {Evse["needs"]} needs */
+function wishWords(needs) {
+  if (needs === null) return "Nothing said yet.";
+  const energy = needs.energy_wh === null ? "" : `${short(needs.energy_wh / 1000)} kWh`;
+  const departs = needs.departs === null ? "" : `by ${dateTime(needs.departs)}Z`;
+  return `Wants ${[energy, departs, needs.priority === null ? "" : `priority ${needs.priority}`].filter(Boolean).join(", ")}`;
 }
 
 /**

@@ -15,6 +15,7 @@ export class EvseFacts {
     this.title = h("h2", {});
     this.phase = h("span", { class: "badge" });
     this.because = h("span", { class: "because" });
+    this.next = h("p", { class: "next-limit", hidden: true });
     this.big = Object.fromEntries(NUMBERS.map((name) => [name, h("b", {})]));
     this.facts = Object.fromEntries(FACTS.map((name) => [name, h("dd", {})]));
     this.lamp = h("i", { class: "lamp" });
@@ -41,11 +42,16 @@ export class EvseFacts {
       h("dl", { class: "fact-list" }, FACTS.map((name) => h("div", {}, h("dt", {}, name), this.facts[name]))),
       h("div", { class: "session" }, this.session, this.link),
     );
-    this.why = h("section", { class: "why", "aria-label": "Why this limit" }, h("h3", {}, "Limit"), this.because, this.limits);
+    this.why = h("section", { class: "why", "aria-label": "Why this limit" }, h("h3", {}, "Limit"), this.because, this.limits, this.next);
   }
 
-  /** @param {Evse} evse */
-  show(evse) {
+  /**
+   * @param {Evse} evse
+   * @param {string} next what the charging profiles plan; "" for nothing
+   */
+  show(evse, next) {
+    this.next.hidden = next === "";
+    setText(this.next, `Planned: ${next}`);
     setText(this.title, `EVSE ${evse.evse}`);
     setData(this.phase, "tone", phaseTone(evse.phase));
     setText(this.phase, spaced(evse.phase));

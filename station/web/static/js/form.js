@@ -8,6 +8,16 @@ import { core, entry, valueOf } from "./schema_entry.js";
 /** @typedef {import("./types.js").Problem} Problem */
 /** @typedef {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} Control */
 
+/**
+ * A field. `read` gives undefined when it is left out, and raises a TypeError or FormError.
+ * @typedef {{
+ *   name: string, element: HTMLElement, read: () => unknown, owns: (problem: Problem) => boolean,
+ *   complain: (problems: Problem[]) => void, focus: () => void,
+ * }} FormField
+ */
+
+/** Fields that are not made from their schema, by name: `given` is the value to begin with. @typedef {Record<string, (given: unknown) => FormField>} Editors */
+
 /** What was typed is not what the field wants; `problems` name the fields. */
 export class FormError extends Error {
   /** @param {Problem[]} problems */
@@ -91,12 +101,16 @@ export class SchemaForm {
   /**
    * @param {Schema} schema
    * @param {Record<string, unknown>} [given] values to begin with
+   * @param {Editors} [editors]
    */
-  constructor(schema, given = {}) {
+  constructor(schema, given = {}, editors = {}) {
     const needed = schema.required ?? [];
     const properties = Object.entries(schema.properties ?? {});
-    /** @type {Field[]} */
-    this.fields = properties.map(([name, of]) => new Field(name, of, needed.includes(name), given[name] ?? undefined));
+    /** @type {FormField[]} */
+    this.fields = properties.map(([name, of]) => {
+      const own = Object.hasOwn(editors, name) ? editors[name] : undefined;
+      return own?.(given[name]) ?? new Field(name, of, needed.includes(name), given[name] ?? undefined);
+    });
     this.general = h("p", { class: "complaint", role: "alert" });
     const fields = this.fields.map((field) => field.element);
     /** @type {HTMLElement} */

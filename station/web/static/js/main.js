@@ -2,6 +2,7 @@
 
 import { ActivityView } from "./activity.js";
 import { Bench } from "./bench.js";
+import { Charging } from "./charging.js";
 import { openComposer } from "./composer.js";
 import { connectionStrip } from "./connection_strip.js";
 import { Conversation } from "./conversation.js";
@@ -35,6 +36,7 @@ const transactions = new Transactions(station, (transaction) => {
   tabs.use("conversation");
   conversation.filter.set({ transaction });
 });
+const charging = new Charging(station, bench.looked);
 const settings = new Settings(station);
 const records = new Records(station);
 const activity = new ActivityView(station);
@@ -42,6 +44,7 @@ const tabs = new Tabs([
   { name: "bench", title: "Bench", view: { element: byId("view-bench") }, phone: true },
   { name: "conversation", title: "Conversation", short: "Frames", view: conversation },
   { name: "transactions", title: "Transactions", short: "Sessions", view: transactions },
+  { name: "charging", title: "Charging", short: "Plan", view: charging },
   { name: "settings", title: "Settings", view: settings },
   { name: "records", title: "Records", view: records },
   { name: "activity", title: "Activity", view: activity },
@@ -82,7 +85,7 @@ narrow.addEventListener("change", () => {
 });
 
 byId("view-bench").append(bench.element);
-fill(byId("work"), tabs.nav, h("main", { class: "views", id: "views" }, [conversation, transactions, settings, records, activity].map((view) => view.element)));
+fill(byId("work"), tabs.nav, h("main", { class: "views", id: "views" }, [conversation, transactions, charging, settings, records, activity].map((view) => view.element)));
 fill(byId("top"), header.element, connectionStrip(station.stream), first.element);
 listen(shortcuts, palette);
 station.troubled.on((text) => notify(text, "error"));

@@ -6,11 +6,14 @@ import { button, fill, h } from "./dom.js";
 import { FormError, SchemaForm } from "./form.js";
 import { jsonView } from "./json_view.js";
 import { notify, words } from "./notify.js";
+import { StepsField } from "./steps_field.js";
 
 /** @typedef {import("./types.js").Command} Command */
 /** Whatever has a command table. @typedef {Pick<import("./station.js").StationModel, "api" | "commands">} StationModel */
 
 const EXPERT = new Set(["send", "send_raw"]);
+/** Fields with an editor of their own, by command. @type {Record<string, import("./form.js").Editors>} */
+const EDITORS = { profile_add: { steps: (given) => new StepsField("steps", given) } };
 
 /**
  * Commands that match what was typed, best first: a name that begins so, a name that has it, a description that has it.
@@ -117,20 +120,25 @@ function walk(event, list, input) {
 }
 
 /**
- * One command's form, and its result.
+ * One command's form, and its result. `done`: close when it is carried out, and call this.
  * @param {StationModel} station
  * @param {Command} command
  * @param {Record<string, unknown>} [given]
+ * @param {{title?: string, label?: string, class?: string, done?: () => void}} [options]
  */
-export function openCommand(station, command, given = {}) {
-  const box = dialog(command.name, { class: "command" });
-  const form = new SchemaForm(command.parameters, wanted(command, given));
+export function openCommand(station, command, given = {}, options = {}) {
+  const box = dialog(options.title ?? command.name, { class: `command ${options.class ?? ""}` });
+  const form = new SchemaForm(command.parameters, wanted(command, given), EDITORS[command.name]);
   const result = h("div", { class: "result", "aria-live": "polite" });
   const run = async () => {
     try {
       const answer = await station.api.act(command.name, form.read());
       fill(result, h("h3", {}, "Result"), jsonView(answer));
       if (!command.reads) notify(`${command.name}: done`);
+      if (options.done !== undefined) {
+        box.close();
+        options.done();
+      }
     } catch (error) {
       if (error instanceof FormError) return;
       if (error instanceof ApiError) form.complain(error.problems.length > 0 ? error.problems : [{ field: "", problem: error.message }]);
@@ -143,7 +151,7 @@ export function openCommand(station, command, given = {}) {
     event.preventDefault();
     void run();
   });
-  sheet.append(h("div", { class: "row end" }, h("button", { type: "submit", class: "btn primary" }, command.reads ? "Ask" : "Do it")));
+  sheet.append(h("div", { class: "row end" }, h("button", { type: "submit", class: "btn primary" }, options.label ?? (command.reads ? "Ask" : "Do it"))));
   fill(box.body, h("p", { class: "doc" }, command.doc), expertStrip(command), sheet, result);
   fill(box.foot, button("All commands", () => { box.close(); openPalette(station, () => Number(given["evse"] ?? 1)); }, { class: "btn quiet" }));
   box.open();

@@ -37,11 +37,13 @@
  * }} RunningTransaction
  */
 
+/** What the driver said; departs: wall seconds. @typedef {{departs: number | null, energy_wh: number | null, priority: number | null}} Needs */
+
 /**
  * @typedef {{
  *   evse: number, connector: number, pilot: string, connector_state: string, phase: string, lock: string,
  *   relay_closed: boolean, permit: boolean, authorized: boolean, token: string | null, faults: string[],
- *   operative: boolean, cable_a: number | null, offered_a: number, cause: string, limits: Limit[], lamp: string,
+ *   operative: boolean, cable_a: number | null, offered_a: number, cause: string, limits: Limit[], needs: Needs | null, lamp: string,
  *   reading: Reading | null, transaction: RunningTransaction | null, car: Record<string, unknown> | null,
  * }} Evse
  */
@@ -52,7 +54,7 @@
  *   trouble: string | null, powered: boolean, running: boolean, boots: number, time: string, wall: number, mono: number,
  *   speed: number | "max", paused: boolean, registration: string, security_profile: number | null, url: string,
  *   queue: number, dead: number, save_failed: boolean, operative: boolean, resetting: boolean, faults: string[],
- *   seed: string | null,
+ *   profiles: number, profiles_version: number, seed: string | null,
  * }} Station
  */
 
@@ -81,6 +83,48 @@
  */
 
 /** @typedef {{at: string, context: string, values: {measurand: string, value: number, unit: string, phase: string | null}[]}} SampleRow */
+
+/**
+ * What one profile, or the hardware, allows: `limit` in the unit of the plan, `given` in its own.
+ * @typedef {{
+ *   name: string, purpose: string | null, profile: number | null, stack_level: number | null, limit: number | null,
+ *   phases: number | null, given: number | null, given_unit: string, binding: boolean,
+ * }} PlanSource
+ */
+
+/**
+ * start, until: seconds since the plan's start. l2, l3: where phases differ.
+ * @typedef {{
+ *   start: number, until: number, limit: number | null, l2: number | null, l3: number | null, phases: number | null,
+ *   cause: string | null, sources: PlanSource[],
+ * }} PlanPeriod
+ */
+
+/**
+ * at: wall seconds.
+ * @typedef {{
+ *   at: number, local: string, sentence: string, limit: number | null, unit: string, phases: number | null, cause: string | null,
+ *   new_cause: boolean, sources: PlanSource[],
+ * }} PlanChange
+ */
+
+/**
+ * The composite schedule from `start` (wall seconds) on. local: seconds to add to UTC, from each wall second on.
+ * @typedef {{
+ *   evse: number, start: number, duration: number, unit: string, local: {at: number, offset_s: number}[],
+ *   periods: PlanPeriod[], changes: PlanChange[],
+ * }} Plan
+ */
+
+/** @typedef {{unit: string, start: number | null, duration: number | null, periods: {start: number, limit: number | null, phases: number | null}[]}} Schedule */
+
+/**
+ * An installed charging profile. Times are wall seconds.
+ * @typedef {{
+ *   id: number, evse: number, purpose: string, kind: string, recurrency: string | null, stack_level: number, valid_from: number | null,
+ *   valid_to: number | null, transaction: string | null, source: string, schedules: Schedule[],
+ * }} Profile
+ */
 
 /**
  * Something that happened, for the activity list.
