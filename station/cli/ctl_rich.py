@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from station.cli.ctl_show import Block, blocks_of, event_line, help_blocks
+from station.cli.ctl_block import Block
+from station.cli.ctl_show import blocks_of, event_line, help_blocks
 
 __all__ = ["RichShow"]
 

@@ -7,9 +7,10 @@ import json
 import shutil
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, TextIO
 
+from station.cli.ctl_block import Block
+from station.cli.ctl_charging import CHARGING_BLOCKS
 from station.clock import iso
 
 __all__ = ["Block", "JsonShow", "PlainShow", "Show", "blocks_of", "event_line", "help_blocks", "show_on"]
@@ -17,15 +18,6 @@ __all__ = ["Block", "JsonShow", "PlainShow", "Show", "blocks_of", "event_line", 
 WIDEST_TABLE = 8
 """Columns from which on things with fields inside of fields get a column each, and every field a row."""
 LONGEST_CELL = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A table. Without `head` it is a list of names and values."""
-
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
 
 
 class Show(Protocol):
@@ -111,6 +103,8 @@ def blocks_of(name: str, result: Mapping[str, Any]) -> list[Block]:
     """A result as tables: what is one value first, then every list."""
     if not result:
         return [Block("", (), ((f"{name}: done",),))]
+    if name in CHARGING_BLOCKS:
+        return [_printable(block) for block in CHARGING_BLOCKS[name](result)]
     pairs: list[tuple[str, str]] = []
     blocks: list[Block] = []
     for key, value in result.items():
@@ -119,6 +113,10 @@ def blocks_of(name: str, result: Mapping[str, Any]) -> list[Block]:
         else:
             pairs += _pairs(key, value)
     return ([Block("", (), tuple(pairs))] if pairs else []) + blocks
+
+
+def _printable(block: Block) -> Block:
+    return Block(block.title, block.head, tuple(tuple(printable(cell) for cell in row) for row in block.rows))
 
 
 def _is_table(value: object) -> bool:

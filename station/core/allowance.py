@@ -10,10 +10,12 @@ from station.core.charging import composite
 from station.core.charging.composite import Site, Source, Tx
 from station.core.charging.limits import BOARD, CABLE, CONFIGURED, STATION, Limit
 from station.core.charging.memory import Allowed, StationAllowed
-from station.core.charging.profiles import MILLI, RateUnit
+from station.core.charging.profiles import MILLI, Installed, RateUnit
 from station.core.state import EvseState, Turn
 
 TIMER = "charging"
+# The wall clock may be slewed or set without a word to us: a boundary further away is looked at again after this.
+LOOK_AGAIN_S = 60.0
 CONTROLLER = "SmartChargingCtrlr"
 # Below this a phase of the vehicle counts as not in use.
 IDLE_PHASE_A = 1.0
@@ -66,6 +68,14 @@ def transaction_of(turn: Turn, evse: EvseState) -> Tx | None:
     return None if tx is None else Tx(tx.tx_id, turn.state.charging.ready.get(evse.number))
 
 
+def _served(turn: Turn, evse: EvseState) -> Tx | None:
+    """The same; or the one that the energy is about to open (TxStartPoint EnergyTransfer), which has no id yet."""
+    ready = turn.state.charging.ready.get(evse.number)
+    if evse.tx is None and ready is not None:
+        return Tx(None, ready)
+    return transaction_of(turn, evse)
+
+
 def members(turn: Turn) -> list[composite.Member]:
     """The EVSEs behind the grid connection, as schedules see them."""
     return [composite.Member(site(turn, evse), transaction_of(turn, evse)) for evse in turn.state.evses.values()]
@@ -73,15 +83,14 @@ def members(turn: Turn) -> list[composite.Member]:
 
 def refresh(turn: Turn, evse: EvseState) -> None:
     """Bring `evse.allowed` up to date, and ask to be woken when it changes. Nothing to do on most calls."""
-    charging = turn.state.charging
-    if not charging.profiles or not enabled(turn):
+    charging, now = turn.state.charging, int(turn.now.wall)
+    _note_ready(turn, evse, now)
+    profiles = _counting(turn, evse, now)
+    if not profiles or not enabled(turn):
         evse.allowed = None
         turn.cancel(TIMER, evse.number)
         return
-    now = int(turn.now.wall)
-    if evse.open_tx is not None and evse.authorized and evse.pilot.connected:
-        charging.ready.setdefault(evse.number, now)  # K01.FR.42: ready to deliver
-    tx = transaction_of(turn, evse)
+    tx = _served(turn, evse)
     known = evse.allowed
     tx_id, ready = (tx.tx_id, tx.ready) if tx is not None else (None, None)
     if (
@@ -91,10 +100,34 @@ def refresh(turn: Turn, evse: EvseState) -> None:
         and known.since <= now
         and (known.until is None or now < known.until)
     ):
+        _keep_awake(turn, evse.number, known.until)
         return
-    period, until = composite.limit_at(charging.shown, site(turn, evse), tx, now=now, policy=charging.setup.policy)
+    period, until = composite.limit_at(profiles, site(turn, evse), tx, now=now, policy=charging.setup.policy)
     evse.allowed = Allowed(period, now, until, charging.version, tx_id, ready)
     _wake(turn, evse.number, until)
+
+
+def _note_ready(turn: Turn, evse: EvseState, now: int) -> None:
+    """K01.FR.42: ready to deliver, whatever profiles there are by then."""
+    ready = turn.state.charging.ready
+    if evse.authorized and evse.pilot.connected:
+        ready.setdefault(evse.number, now)
+    elif evse.open_tx is None:
+        ready.pop(evse.number, None)
+
+
+def _counting(turn: Turn, evse: EvseState, now: int) -> tuple[Installed, ...]:
+    """The profiles, with that of a remote start whose transaction only the energy will open (K05.FR.03)."""
+    shown = turn.state.charging.shown
+    waiting = None if evse.auth is None else evse.auth.profile
+    return shown if waiting is None else (*shown, Installed(waiting[0], evse.number, at=now))
+
+
+def clock_stepped(turn: Turn, by_s: float) -> None:
+    """What began so many seconds ago still did, whatever the time is now."""
+    charging = turn.state.charging
+    charging.ready = {number: ready + round(by_s) for number, ready in charging.ready.items()}
+    charging.unsettled.update(turn.state.evses)
 
 
 def refresh_station(turn: Turn) -> composite.StationCaps:
@@ -109,6 +142,8 @@ def refresh_station(turn: Turn) -> composite.StationCaps:
         caps, until = composite.station_caps_at(charging.shown, site(turn, None), now=now, policy=charging.setup.policy)
         charging.station = StationAllowed(caps, now, until, charging.version)
         _wake(turn, 0, until)
+    else:
+        _keep_awake(turn, 0, known.until)
     return charging.station.caps
 
 
@@ -116,7 +151,20 @@ def _wake(turn: Turn, number: int, until: int | None) -> None:
     if until is None:
         turn.cancel(TIMER, number)
     else:
-        turn.timer(TIMER, number, max(0.0, until - turn.now.wall))
+        turn.timer(TIMER, number, _wait_s(turn, until))
+
+
+def _keep_awake(turn: Turn, number: int, until: int | None) -> None:
+    """The timer has fired, but by the clock on the wall it is not time yet; or that has been set forward since."""
+    if until is not None:
+        at = turn.state.timers.get((TIMER, number))
+        wait_s = _wait_s(turn, until)
+        if at is None or at > turn.now.mono + wait_s:
+            turn.timer(TIMER, number, wait_s)
+
+
+def _wait_s(turn: Turn, until: int) -> float:
+    return min(max(0.0, until - turn.now.wall), LOOK_AGAIN_S)
 
 
 def due(turn: Turn, number: int) -> None:
@@ -133,19 +181,30 @@ def limit(evse: EvseState) -> Limit | None:
     least = min(rate for rate in (rates.total, rates.l2, rates.l3) if rate is not None)
     binding = period.binding
     if binding is not None and binding.unit is RateUnit.W and period.phases:
-        # A total power is spread over the phases that are really in use, if we cannot switch the others off.
-        in_use = _phases_in_use(evse)
-        if in_use > period.phases:
-            least = least * period.phases / in_use
+        least = _spread(evse, least, period.phases)
     return Limit(max(0, math.floor(least * MILLI)) / MILLI, name(binding))
 
 
-def _phases_in_use(evse: EvseState) -> int:
-    if evse.info.phase_switching:
-        return 0
-    drawn = evse.reading.current_a if evse.reading is not None and evse.relay_closed else ()
-    busy = sum(current >= IDLE_PHASE_A for current in drawn)
-    return busy or evse.info.phases
+def _spread(evse: EvseState, rate: Fraction, phases: int) -> Fraction:
+    """A total power, given as `rate` on so many `phases`, on those that are really in use, if we cannot switch the others off."""
+    used = evse.used_phases or evse.info.phases
+    if evse.info.phase_switching or used <= phases:
+        return rate
+    spread = rate * phases / used
+    if evse.used_phases or evse.reading is None or not evse.reading.current_a:
+        return spread
+    # The vehicle may well use no more phases than are named. It gets what lets it begin, and shows.
+    return max(spread, min(rate, _exact(evse.info.min_a)))
+
+
+def watch_phases(turn: Turn, evse: EvseState) -> None:
+    """After a reading: on how many phases the vehicle draws. One that begins with one may go on with three."""
+    if evse.reading is None or not evse.relay_closed:
+        return
+    busy = sum(current >= IDLE_PHASE_A for current in evse.reading.current_a)
+    if busy > evse.used_phases:
+        evse.used_phases = busy
+        turn.state.charging.unsettled.add(evse.number)
 
 
 def name(source: Source | None) -> str:

@@ -19,6 +19,8 @@ from station.core.types import ChargingState, ConnectorPhase, ConnectorState, Tx
 
 # How long the bolt may take to confirm before it counts as failed; saving comes before moving it, and a disk may be slow.
 LOCK_WAIT_S = 15.0
+# How long a vehicle may take to react to an offer before it counts as the one that pauses (SuspendedEV).
+EV_REACTION_S = 10.0
 SWITCHING = "switching phases"
 
 
@@ -54,9 +56,26 @@ def points(evse: EvseState) -> frozenset[TxPoint]:
         held.add(TxPoint.POWER_PATH_CLOSED)
         if evse.signed:
             held.add(TxPoint.DATA_SIGNED)
-    if evse.relay_closed and evse.pilot.wants_energy and evse.output is not None and evse.output.permit:
+    if _flows(evse) or (evse.held_back and evse.authorized and evse.pilot.connected):
         held.add(TxPoint.ENERGY_TRANSFER)
     return frozenset(held)
+
+
+def _flows(evse: EvseState) -> bool:
+    return evse.relay_closed and evse.pilot.wants_energy and evse.output is not None and evse.output.permit
+
+
+def _holds_back(turn: Turn, evse: EvseState) -> bool:
+    """Whether energy that flowed is paused by a limit of ours, or by switching phases, or the vehicle is on its way back from that.
+
+    The transfer is not over then: else every shortage would end the transactions of stations with TxStopPoint EnergyTransfer.
+    """
+    if TxPoint.ENERGY_TRANSFER not in evse.held or _flows(evse) or not energy_allowed(turn, evse):
+        return False
+    if evse.limit.current_a <= 0 or (evse.output is not None and evse.output.cause is SWITCHING):
+        return True
+    declined = evse.pilot.offered and evse.ev_reacted and not evse.pilot.wants_energy
+    return evse.held_back and not declined
 
 
 def stopping_fault(turn: Turn, evse: EvseState) -> FaultCode | None:
@@ -121,8 +140,8 @@ def share_out(turn: Turn) -> None:
         if evse.pilot.connected and energy_allowed(turn, evse):
             alone = limits.binding(bounds(evse, shared=False), min_a=evse.info.min_a).current_a
             # A vehicle that has had its time and asks for nothing keeps the least that lets it wake up.
-            idle = evse.ev_reacted and evse.pilot.offered and not evse.pilot.wants_energy
-            own[evse.number] = sharing.Wish(alone, min(alone, evse.info.min_a) if idle else alone)
+            idle = sharing.asks_nothing(turn, evse)
+            own[evse.number] = sharing.Wish(alone, min(alone, evse.info.min_a) if idle else alone, idle=idle)
     sharing.share_out(turn, supply, own)
 
 
@@ -191,7 +210,7 @@ def _cause_of_none(turn: Turn, evse: EvseState) -> str:
         return "authorisation withdrawn"
     if not _has_transaction(turn, evse):
         return "no transaction"
-    if not lock_confirmed(evse):
+    if evse.limit.current_a > 0 and not lock_confirmed(evse):
         return "waiting for the lock"
     return evse.limit.cause
 
@@ -212,6 +231,8 @@ def charging_state(turn: Turn, evse: EvseState) -> ChargingState:
         return before if before is not ChargingState.IDLE else ChargingState.EV_CONNECTED  # the contactor is on its way
     if evse.ev_reacted and evse.pilot.offered:
         return ChargingState.SUSPENDED_EV
+    if before is ChargingState.SUSPENDED_EVSE or (before is ChargingState.CHARGING and not evse.pilot.offered):
+        return ChargingState.SUSPENDED_EVSE  # it is on its way back from a pause, or phases are being switched
     return ChargingState.EV_CONNECTED  # the vehicle has not had its time to react yet
 
 
@@ -272,7 +293,7 @@ def show(turn: Turn, evse: EvseState) -> None:
     """Emit whatever of output and lamp differs from what was last emitted."""
     allowance.refresh(turn, evse)
     share_out(turn)
-    evse.pilot.signal(desired_output(turn, evse).pilot)
+    _signal(turn, evse, desired_output(turn, evse).pilot)
     # Only now does the pilot count as offered: a second look, so that a vehicle already in C gets its permit at once.
     output = desired_output(turn, evse)
     if output != evse.output:
@@ -281,11 +302,21 @@ def show(turn: Turn, evse: EvseState) -> None:
         turn.emit(output)
         if output.cause is SWITCHING and not evse.relay_closed:
             turn.state.charging.unsettled.add(evse.number)  # nothing has to open: go on at once
+    evse.held_back = _holds_back(turn, evse)
     _watch_lock(turn, evse, output)
     shown_lamp = lamp(turn, evse)
     if shown_lamp is not evse.lamp:
         evse.lamp = shown_lamp
         turn.emit(Indicate(evse.number, shown_lamp))
+
+
+def _signal(turn: Turn, evse: EvseState, signal: PilotSignal) -> None:
+    """The signal as the vehicle will see it. An offer that begins, also after a pause, gives it its time to react."""
+    before = evse.pilot.offered
+    evse.pilot.signal(signal)
+    if evse.pilot.offered and not before and not evse.pilot.wants_energy:
+        evse.ev_reacted = False
+        turn.timer("react", evse.number, EV_REACTION_S)
 
 
 def _time_the_change(turn: Turn, evse: EvseState, output: Output) -> None:

@@ -78,6 +78,8 @@ def _vehicle_came(turn: Turn, evse: EvseState) -> None:
     turn.cancel("connect", evse.number)
     evse.session_done = False
     evse.ev_reacted = evse.pilot.wants_energy
+    evse.sated = None
+    evse.used_phases = 0
     evse.connector.set_plugged(True)
     if evse.authorized:
         turn.timer("react", evse.number, permission.EV_REACTION_S)

@@ -14,8 +14,7 @@ from station.core.types import IdToken, StopReason, TokenInfo, TokenKind, Trigge
 ASK_TIMEOUT_S = 30.0
 # The outlet answers at the deadline. Should it not (a question that waits for a disk), we stop waiting a little later.
 ASK_GRACE_S = 5.0
-# How long a vehicle may take to react to an offer before it counts as the one that pauses (SuspendedEV).
-EV_REACTION_S = 10.0
+EV_REACTION_S = rules.EV_REACTION_S
 
 NOBODY = IdToken("", TokenKind.NO_AUTHORIZATION)
 """The start button, and whoever charges where authorisation is switched off (C02.FR.01)."""

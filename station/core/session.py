@@ -194,6 +194,7 @@ def reading_came(turn: Turn, evse: EvseState, reading: MeterReading) -> None:
     last = None if tx is None else _before_another_meter(turn, tx, reading)
     metering.on_reading(turn, evse, reading)
     sharing.watch_appetite(turn, evse)
+    allowance.watch_phases(turn, evse)
     allowance.derate(turn, evse, reading)
     if tx is not None and last is not None:
         tx.last_wh = last.energy_import_wh

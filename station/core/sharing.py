@@ -22,6 +22,10 @@ APPETITE = "the vehicle takes no more"
 APPETITE_AFTER_S = 60.0
 APPETITE_SHARE = 0.85
 APPETITE_ROOM_A = 1.0
+# How long a reading may have been on its way: what it tells may be from before.
+READING_S = 2.0
+# A vehicle that asked for nothing and had to give up its minimum for others is asked again after this.
+ASK_AGAIN_S = 3600.0
 
 _LINES = {
     "RST": (1, 2, 3),
@@ -35,10 +39,14 @@ _LINES = {
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What an EVSE that wants energy might have if it were alone, and what it makes use of now; A per phase."""
+    """What an EVSE that wants energy might have if it were alone, and what it makes use of now; A per phase.
+
+    idle: the vehicle asks for nothing; what it is offered is only meant to let it wake up.
+    """
 
     alone_a: float
     asks_a: float
+    idle: bool = False
 
 
 def supply(turn: Turn) -> Supply | None:
@@ -138,6 +146,7 @@ def _load(turn: Turn, evse: EvseState, wish: Wish | None) -> Load:
         priority=priority,
         departs=departs,
         needs_wh=needs_wh,
+        idle=wish is not None and wish.idle,
     )
 
 
@@ -157,9 +166,20 @@ def _drawn(evse: EvseState) -> tuple[int, ...] | None:
     if not evse.relay_closed:
         return (0,) * evse.info.phases
     reading, at = evse.reading, evse.reading_at
-    if reading is None or at is None or not reading.current_a or at.mono <= evse.eased:
+    if reading is None or at is None or not reading.current_a or at.mono <= evse.eased + READING_S:
         return None
     return tuple(math.ceil(current * MILLI) for current in reading.current_a)
+
+
+def asks_nothing(turn: Turn, evse: EvseState) -> bool:
+    """Whether the vehicle has no use for an offer: it had its time and stays in B, or did so not long before it was paused."""
+    if evse.pilot.wants_energy:
+        evse.sated = None
+    elif evse.pilot.offered:
+        if not evse.ev_reacted:
+            return False
+        evse.sated = turn.now.mono
+    return evse.sated is not None and turn.now.mono - evse.sated < ASK_AGAIN_S
 
 
 def watch_appetite(turn: Turn, evse: EvseState) -> None:
@@ -168,9 +188,8 @@ def watch_appetite(turn: Turn, evse: EvseState) -> None:
     if output is None or reading is None or not evse.relay_closed or not reading.current_a or not output.permit:
         return
     drawn = max(reading.current_a)
-    if evse.appetite_a is not None:
-        if drawn >= evse.appetite_a - APPETITE_ROOM_A / 2:
-            evse.appetite_a = None
+    if evse.appetite_a is not None and drawn >= evse.appetite_a - APPETITE_ROOM_A / 2:
+        evse.appetite_a = None
         return
     patient = turn.now.mono - evse.steady >= APPETITE_AFTER_S
     if patient and drawn < output.current_a * APPETITE_SHARE:

@@ -171,7 +171,7 @@ def transaction_over(turn: Turn, evse: EvseState, tx_id: str) -> None:
     charging = turn.state.charging
     charging.ready.pop(evse.number, None)
     charging.needs.pop(evse.number, None)
-    evse.appetite_a = None
+    evse.appetite_a = evse.sated = None
     gone = [number for number, one in charging.profiles.items() if one.profile.tx_id == tx_id]
     for number in gone:
         _remove(turn, number)
@@ -189,6 +189,7 @@ def _needs(turn: Turn, command: SetNeeds) -> Verdict:
         before.energy_wh if command.energy_wh is None else command.energy_wh,
         before.priority if command.priority is None else command.priority,
     )
+    turn.state.evses[command.evse].sated = None  # whoever says something wants something
     turn.state.charging.unsettled.add(command.evse)
     return ACCEPTED
 

@@ -103,7 +103,9 @@ class EvseState:
     session_done: the cable of a finished session is still there. ev_reacted: the vehicle had its time to take the offer.
     allowed: by the charging profiles. share: of what the station may draw, None: not shared; share_phases: on so many of them (None:
     all). derated_a: by temperature. appetite_a: what the vehicle takes, when that has been clearly less than offered for a while.
-    eased: when less was last offered than before; steady: when the offer last changed.
+    sated: when the vehicle last asked for nothing of what it was offered. eased: when less was last offered than before; steady: when
+    the offer last changed. used_phases: most phases that the vehicle has drawn on (0: not known yet). held_back: energy that flowed is
+    paused by ourselves, and the vehicle has not said yet that it wants no more.
     """
 
     info: EvseInfo
@@ -131,7 +133,10 @@ class EvseState:
     share: Limit | None = None
     share_phases: int | None = None
     derated_a: float | None = None
+    used_phases: int = 0
+    held_back: bool = False
     appetite_a: float | None = None
+    sated: float | None = None
     eased: float = 0.0
     steady: float = 0.0
     lamp: Lamp | None = None

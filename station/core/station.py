@@ -233,7 +233,7 @@ class Station:
             case ClockStepped(by_s=by_s):
                 metering.plan_aligned(turn)
                 firmware.replan(turn)
-                state.charging.unsettled.update(state.evses)
+                allowance.clock_stepped(turn, by_s)
                 if abs(by_s) > turn.model.integer("ClockCtrlr", "TimeAdjustmentReportingThreshold"):
                     security(turn, "SettingSystemTime", f"by {by_s:.0f} s")
             case SecurityNoted(kind=kind, info=info):

@@ -10,8 +10,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
+from station.app_charging import charging_setup
+from station.config_charging import ChargingSettings, check_charging
 from station.config_fields import Flag, Kind, Number, Text, WrongValueError, setting
-from station.config_read import got, read_table, unknown
+from station.config_read import find_table, got, read_table, unknown
 from station.config_toml import Key, Report, lines_of
 from station.core.components import standard_definitions
 from station.core.types import EvseInfo
@@ -130,6 +132,7 @@ class Scenario:
     head: Head
     station: StationTable
     csms: CsmsTable
+    charging: ChargingSettings
     steps: tuple[Step, ...]
 
     def steps_in(self, version: str) -> tuple[Step, ...]:
@@ -147,6 +150,7 @@ class Scenario:
             board={"report_soc": True, **self.station.board},
             meter_poll_s=self.station.meter_poll,
             csms_fast=self.csms.fast,
+            charging=charging_setup(self.charging, {}),
         )
 
 
@@ -197,7 +201,7 @@ def parse(text: str, name: str) -> Scenario:
     except (ValueError, RecursionError) as error:
         raise ScenarioError(f"{name}: is not TOML: {error or 'nested too deeply'}") from error
     report = Report(lines_of(text))
-    tables = {"station", "csms", "step"}
+    tables = {"station", "csms", "charging", "step"}
     head_data = {key: value for key, value in data.items() if key not in tables}
     if isinstance(head_data.get("teaches"), str):
         head_data["teaches"] = " ".join(head_data["teaches"].split())  # a text over several lines
@@ -206,10 +210,12 @@ def parse(text: str, name: str) -> Scenario:
     csms = read_table(CsmsTable, data, ("csms",), report)
     if station is not None:
         _check_variables(station, report)
+    charging = find_table(ChargingSettings, data, ("charging",), report)
+    check_charging(charging, report)
     steps = _steps(data, head, station, report)
     if report.problems or head is None or station is None or csms is None:
         raise ScenarioError("\n".join(f"{name}: {problem}" for problem in report.problems))
-    return Scenario(name, head, station, csms, steps)
+    return Scenario(name, head, station, csms, charging.build(), steps)
 
 
 def _top(table: Mapping[str, Any], report: Report) -> Head | None:

@@ -60,6 +60,7 @@ def document() -> str:
     parts += ["## The file\n", *_rows("Above the tables", _fields(Head))]
     parts += ["`[station]`: " + _first(StationTable) + "\n", *_rows("Key", _fields(StationTable))]
     parts += ["`[csms]`: " + _first(CsmsTable) + "\n", *_rows("Key", _fields(CsmsTable))]
+    parts += ["`[charging]`: as in the station's own [configuration](configuration.md).\n"]
     common = [(name, kind.words, "none", doc) for name, (kind, doc) in STEP_FIELDS.items()]
     parts += [
         "`[[step]]`: either `do` or `expect`, and the fields of what is done or expected.\n",

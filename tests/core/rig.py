@@ -63,9 +63,10 @@ class Rig:
         self.reboots: list[str] = []
         self.register = dict.fromkeys(range(1, evses + 1), register_wh)
         self.power_w = 3600.0
-        self.draws: dict[
-            int, tuple[float, ...]
-        ] = {}  # A per phase while the contactor is closed; empty: the meter has no currents
+        # A per phase that the vehicle would take while the contactor is closed; none: the meter has no currents.
+        self.draws: dict[int, tuple[float, ...]] = {}
+        self.ignores: set[int] = set()  # EVSEs whose vehicle takes that whatever it is offered
+        self.offered: dict[int, float] = {}
         self.celsius: dict[int, float] = {}
         self.answers: Callable[[IdToken], TokenInfo | None] = lambda _token: ACCEPTED
         self.obeys = True
@@ -118,6 +119,7 @@ class Rig:
         self.effects.extend(effects)
         follow: list[Event] = []
         newest = {e.evse: e for e in effects if isinstance(e, Output)}
+        self.offered.update((number, output.current_a) for number, output in newest.items())
         for effect in effects:
             match effect:
                 case Save(kind=kind, key=key, value=value):
@@ -165,7 +167,8 @@ class Rig:
     def _reading(self, evse: int) -> Event:
         if self.meter == "fails":
             return MeterFailed(evse, "no answer")
-        drawn = self.draws.get(evse, ())
+        offered = float("inf") if evse in self.ignores else self.offered.get(evse, 0.0)
+        drawn = tuple(min(wished, offered) for wished in self.draws.get(evse, ()))
         return MeterRead(
             evse,
             MeterReading(

@@ -49,3 +49,18 @@ def test_other_causes_join_in() -> None:
     others = (None, Limit(12.0, limits.TEMPERATURE), Limit(14.0, "profile 3 (TxProfile)"))
     found = binding(candidates(board_a=32.0, cable_a=20.0, configured_a=None, others=others), min_a=6.0)
     assert found == Limit(12.0, "connector temperature")
+
+
+def test_a_sensor_s_noise_at_the_top_of_the_line_moves_the_current_once() -> None:
+    derating, before, seen = Derating(), None, []
+    for celsius in (64.9, 65.1, 64.9, 65.1, 64.9, 65.1):
+        before = derating.current(celsius, max_a=32.0, min_a=6.0, before=before)
+        seen.append(before)
+    assert seen == [None, 31.0, 31.0, 31.0, 31.0, 31.0]
+    assert derating.current(60.0, max_a=32.0, min_a=6.0, before=before) is None
+
+
+@pytest.mark.parametrize("max_a", [6.0, 7.0, 13.6, 32.0])
+def test_a_cool_connector_carries_all_that_the_board_can(max_a: float) -> None:
+    for before in (None, 6.0):
+        assert Derating().current(20.0, max_a=max_a, min_a=6.0, before=before) is None

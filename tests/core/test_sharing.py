@@ -91,6 +91,113 @@ def test_a_vehicle_that_takes_less_than_its_share_leaves_the_rest() -> None:
     assert offered(rig) == [20.0, 20.0]
 
 
+def follow(rig: Rig, seconds: int, *, ignoring: tuple[int, ...] = ()) -> list[list[float]]:
+    """Let time pass with vehicles that follow the pilot within a second; what was offered at the end of every second."""
+    seen = []
+    for _ in range(seconds):
+        rig.wait(1)
+        for info in rig.infos:
+            pilot = rig.station.view(rig.now()).evses[info.evse - 1].pilot
+            wants = PilotState.B if rig.output(info.evse).current_a < 6.0 or info.evse in ignoring else PilotState.C
+            if pilot in (PilotState.B, PilotState.C) and pilot is not wants:
+                rig.pilot(wants, info.evse)
+        seen.append(offered(rig))
+    return seen
+
+
+def test_a_vehicle_that_asks_for_nothing_does_not_keep_another_waiting() -> None:
+    """It is full, or asleep: its minimum is for whoever wants it, and it is asked again only now and then."""
+    rig = Rig(evses=2, charging=ChargingSetup(station_max_a=10.0))
+    rig.charge(1)
+    rig.wait(30)
+    rig.pilot(PilotState.B, 1)
+    rig.wait(30)
+    assert offered(rig) == [6.0, 0.0]
+    rig.plug(2)
+    rig.swipe("0BADCAFE", 2)
+    seen = follow(rig, 4 * 3600, ignoring=(1,))
+    assert seen[10] == [0.0, 10.0]
+    lost = sum(second[1] == 0.0 for second in seen[10:])
+    assert 0 < lost < 4 * 3600 * 0.03, "now and then the other is asked whether it wants anything again"
+    assert any(second[0] == 10.0 for second in seen[3600:])
+
+
+def test_a_vehicle_that_was_full_is_served_again_when_it_wants_to() -> None:
+    rig = Rig(evses=2, charging=ChargingSetup(station_max_a=10.0))
+    rig.charge(1)
+    rig.wait(30)
+    rig.pilot(PilotState.B, 1)
+    rig.plug(2)
+    rig.swipe("0BADCAFE", 2)
+    follow(rig, 60, ignoring=(1,))
+    rig.command(lambda ref: SetNeeds(ref, 1, energy_wh=5000.0))  # its driver says so
+    seen = follow(rig, 3600)
+    assert sum(second[0] > 0.0 for second in seen) > 1200
+
+
+def test_a_paused_vehicle_is_suspended_once_and_charges_again_at_once() -> None:
+    """No state in between while it has its time to answer to the new offer."""
+    rig = two_cars(ChargingSetup(station_max_a=10.0))
+    follow(rig, 3700)
+    for evse in (1, 2):
+        states = [fact.charging_state for fact in rig.facts if fact.evse == evse]
+        told = [state for state, _ in itertools.groupby(states)]
+        assert ChargingState.SUSPENDED_EV not in told
+        assert told[-4:] in (
+            [ChargingState.CHARGING, ChargingState.SUSPENDED_EVSE] * 2,
+            [ChargingState.SUSPENDED_EVSE, ChargingState.CHARGING] * 2,
+        )
+
+
+def test_a_resumed_vehicle_that_does_not_answer_is_suspended_by_itself() -> None:
+    rig = two_cars(ChargingSetup(station_max_a=10.0))
+    follow(rig, 1100, ignoring=(2,))
+    states = [fact.charging_state for fact in rig.facts if fact.evse == 2]
+    assert ChargingState.SUSPENDED_EV in states
+
+
+def test_a_battery_that_is_nearly_full_leaves_more_and_more() -> None:
+    rig = Rig(evses=2, charging=FUSE_32)
+    rig.draws = {1: (16.0, 16.0, 16.0), 2: (32.0, 32.0, 32.0)}
+    rig.charge(1)
+    rig.plug(2)
+    rig.swipe("0BADCAFE", 2)
+    rig.pilot(PilotState.C, 2)
+    for drawn, left in ((13.0, 14.0), (7.0, 8.0), (2.0, 6.0)):
+        rig.draws[1] = (drawn, drawn, drawn)
+        rig.wait(300)
+        assert offered(rig) == [left, 32.0 - left]
+
+
+def test_a_vehicle_that_ignores_its_lower_limit_goes_on_counting_as_what_it_draws() -> None:
+    rig = Rig(evses=2, charging=FUSE_32)
+    rig.draws = {1: (30.0, 30.0, 30.0)}
+    rig.ignores = {1}
+    rig.charge(1)
+    rig.wait(30)
+    rig.plug(2)
+    rig.swipe("0BADCAFE", 2)
+    rig.pilot(PilotState.C, 2)
+    seen = follow(rig, 120)
+    assert all(second == [16.0, 0.0] for second in seen), "its time is over, but everybody can see what it does"
+    rig.ignores.clear()
+    assert follow(rig, 60)[-1] == [16.0, 16.0]
+
+
+def test_a_reading_that_may_have_been_on_its_way_when_less_was_offered_proves_nothing() -> None:
+    rig = Rig(evses=2, charging=FUSE_32)
+    rig.draws = {1: (10.0, 10.0, 10.0)}
+    rig.charge(1)
+    rig.wait(29.0)
+    rig.plug(2)
+    rig.swipe("0BADCAFE", 2)
+    rig.pilot(PilotState.C, 2)
+    rig.wait(1.0)  # the meter answers now, and may have looked before
+    assert offered(rig) == [16.0, 0.0]
+    rig.wait(5.0)
+    assert offered(rig) == [16.0, 16.0]
+
+
 def test_not_enough_for_two_minima_means_turns_and_the_same_transactions() -> None:
     setup = replace(FUSE_32, station_max_a=10.0, tuning=Tuning(turn_s=600.0))
     rig = two_cars(setup)

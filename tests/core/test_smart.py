@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hal.api import PilotState
+from station.core import smart
 from station.core.charging.memory import ChargingSetup
 from station.core.charging.policy import RULES_16, Gaps, Policy
 from station.core.charging.profiles import Kind, LimitSource, Purpose, RateUnit
@@ -83,7 +84,7 @@ def test_a_transaction_profile_goes_with_its_transaction() -> None:
     rig.charge()
     install(rig, limited(1, TX, (0, 10.0), tx_id=rig.facts[0].tx_id))
     install(rig, limited(2, DEFAULT, (0, 20.0)))
-    assert set(rig.rows["profile"]) == {"1", "2"}
+    assert set(rig.rows[smart.KIND]) == {"1", "2"}
     rig.unplug()
     assert set(rig.rows["profile"]) == {"2"}
     assert [one.profile.id for one in rig.station.view(rig.now()).profiles] == [2]

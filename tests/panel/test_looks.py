@@ -14,7 +14,13 @@ from tests.panel.running import ROOT, RunningStation
 
 KEEP = "PILOTWIRE_SCREENSHOTS"
 """Set to anything: the screenshots in docs/ are written anew."""
-VIEWS = ("conversation", "transactions", "settings", "records", "activity")
+VIEWS = ("conversation", "transactions", "charging", "settings", "records", "activity")
+# Days with cheap hours, a transaction with wishes of its own, and a station that may not draw what two cars would.
+PROFILES: tuple[dict[str, object], ...] = (
+    {"steps": [[0, 20], [4 * 3600, 32], [10 * 3600, 13]], "repeat": "Daily", "duration": "24h"},
+    {"steps": [[0, 16], [7200, 8], [5 * 3600, 24]], "purpose": "TxProfile", "duration": "9h"},
+    {"steps": [[0, 22_080], [6 * 3600, 13_800]], "unit": "W", "evse": 0, "purpose": "ChargingStationMaxProfile"},
+)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +50,7 @@ def screenshot(browser: Browser, name: str, size: tuple[int, int]) -> bytes:
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 def test_both_themes(browser: Browser, busy: RunningStation, scheme: str) -> None:
+    busy.do("profile_clear")
     browser.open(busy.url, scheme=scheme)
     background = browser.run("return getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number)")
     assert (sum(background) > 3 * 128) == (scheme == "light")
@@ -54,10 +61,19 @@ def test_both_themes(browser: Browser, busy: RunningStation, scheme: str) -> Non
     browser.find("#view-conversation .vlist").send_keys(Keys.ARROW_UP, Keys.ARROW_UP)
     browser.find(".detail .partner")
     screenshot(browser, f"panel-{scheme}.png", DESK)
+    for number, profile in enumerate(PROFILES, 1):
+        busy.do("profile_add", id=number, start="now", **profile)
     for view in VIEWS:
         browser.view(view)
         assert browser.run(script("contrast")) == []
         assert browser.run(script("nameless")) == []
+    if scheme == "dark":
+        browser.view("charging")
+        browser.until(lambda: browser.count(".plan-band") >= 3, "three sources")
+        browser.find(".plan-figure").send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+        browser.find(".why-row.here")
+        browser.until(lambda: not browser.all(".note"), "nothing lies over it")
+        screenshot(browser, "panel-charging.png", DESK)
     assert browser.complaints() == []
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.perf import codec, core, durable, footprint, latency, roundtrip, startup, virtual
+from tests.perf import charging, codec, core, durable, footprint, latency, roundtrip, startup, virtual
 from tests.perf.rows import OVER, Row, as_json, table
 from tests.perf.timing import QUICK, Effort
 
@@ -21,6 +21,7 @@ GROUPS: dict[str, Callable[[Effort], list[Row]]] = {
     "roundtrip": roundtrip.rows,
     "codec": codec.rows,
     "core": core.rows,
+    "charging": charging.rows,
     "latency": latency.rows,
     "durable": durable.rows,
     "virtual": virtual.rows,

@@ -125,7 +125,7 @@ def _give(
                 grant, member.held_by, member.note = most, resource, SETTLING
         least = member.load.min_ma
         if least <= until_now < grant and not boundless and _trifle(member, until_now, grant, now, tuning):
-            grant, member.note = until_now, PATIENT
+            grant, member.note = until_now, member.note or PATIENT
         member.grant = grant if grant >= least else 0
         for resource, cost in member.uses:
             free[resource] -= max(0, cost * member.grant - member.counts[resource])
@@ -211,7 +211,7 @@ def _next(
         if kept is None:
             continue
         settling = settling or member.note == SETTLING
-        if member.note == PATIENT:
+        if member.note in {PATIENT, SETTLING}:
             due.append(kept.raised + tuning.raise_every_s)
         elif member.note == turns.RESTING:
             due.append(kept.stopped + tuning.raise_every_s)

@@ -44,6 +44,7 @@ class Load:
     given to the hardware (0: none). drawn_ma: measured per phase, under the limit in force; None: unknown, or not measured since
     that limit was lowered. phases: in use now (with 1, the first of `lines`). can_switch: the board can change between three
     phases and one. departs: monotonic second, needs_wh: energy wanted until then.
+    idle: the vehicle has shown that it asks for nothing: nobody waits for its sake.
     """
 
     evse: int
@@ -59,6 +60,7 @@ class Load:
     priority: int = 0
     departs: float | None = None
     needs_wh: float | None = None
+    idle: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,7 @@ class Blender:
         return Blended(shape, binder)
 
     def _least(self, leads: Leads, lowest: int, lines: bool, use: int | None) -> tuple[Value | None, int | None, int]:
-        """The least limit, who gives it, and the phases of the composite."""
+        """The least limit, who gives it (the first of equals), and the phases of the composite."""
         found: Value | None = None
         worth: Steps = 0
         binder: int | None = None
@@ -137,8 +137,6 @@ class Blender:
                 found = value if found is None or self._winner else _lower(found, value)
             elif found is not None and not self._winner:
                 found = _lower(found, value)
-            elif own_worth == worth:
-                phases = min(phases, own)
         return found, binder, phases
 
     def _added(self, limit: Value, leads: Leads, phases: int, lines: bool, use: int | None) -> Value:

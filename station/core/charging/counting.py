@@ -15,6 +15,8 @@ _STEPS = 4
 _NEED_STEP = 3000
 _NEED_SLACK = 4500
 _UNKNOWN = Held()
+# Below every priority: it has what nobody else wants.
+_IDLE_RANK = -(1 << 30)
 
 
 @dataclass(slots=True, eq=False)
@@ -60,17 +62,15 @@ def _member(load: Load, held: Held, tuning: Tuning) -> Member:
 
 def enter(load: Load, held: Held | None, now: float, tuning: Tuning) -> Member | None:
     """What is known of one EVSE at `now`. None: it is at rest and nothing of it counts."""
-    if held is not None:
-        member = _member(load, held, tuning)
-        member.older = [old for old in held.older if now < old.until and not _obeyed(old, load, now, tuning)]
-    else:
-        drawn = max(load.drawn_ma or (0,))
-        overdrawn = drawn > load.in_force_ma + tuning.tolerance_ma
-        if not load.wants and not load.in_force_ma and not overdrawn:
-            return None
-        member = _member(load, _UNKNOWN, tuning)
-        if overdrawn:  # the past is not known, but the meter is: it counts like a limit that was just lowered
-            member.older = [_counted(member, drawn, member.uses, load.in_force_ma, now, tuning)]
+    drawn = max(load.drawn_ma or (0,))
+    overdrawn = drawn > load.in_force_ma + tuning.tolerance_ma
+    if held is None and not load.wants and not load.in_force_ma and not overdrawn:
+        return None
+    member = _member(load, held or _UNKNOWN, tuning)
+    member.older = [old for old in member.held.older if now < old.until and not _obeyed(old, load, now, tuning)]
+    if overdrawn and not member.older:
+        # It had its time, or its past is not known, but the meter is: it counts like a limit that was just lowered.
+        member.older = [_counted(member, drawn, member.uses, load.in_force_ma, now, tuning)]
     for ma, uses in _bands(member):
         _count(member.counts, ma, uses)
     for old in member.older:
@@ -82,7 +82,9 @@ def rank(member: Member, now: float, tuning: Tuning) -> None:
     """Its standing among the others."""
     load, held = member.load, member.held
     member.running = held.wanted and held.ma > 0 if held is not _UNKNOWN else load.in_force_ma > 0
-    if tuning.strategy is Strategy.PRIORITY:
+    if load.idle:
+        member.rank = _IDLE_RANK
+    elif tuning.strategy is Strategy.PRIORITY:
         member.rank = load.priority
     elif tuning.strategy is Strategy.DEPARTURE:
         member.need = _need(load, held.need, now)

@@ -44,11 +44,12 @@ class Derating:
         if celsius is None or not math.isfinite(celsius):
             return before
         share = (self.least_c - celsius) / (self.least_c - self.full_c)
-        exact = min_a + (max_a - min_a) * min(1.0, max(0.0, share))
+        # Not cut at the top: there, too, it takes two steps to go up.
+        exact = min_a + (max_a - min_a) * max(0.0, share)
         allowed = max(min_a, math.floor(exact / DERATING_STEP_A) * DERATING_STEP_A)
-        if before is not None and before < allowed < min(max_a, before + 2 * DERATING_STEP_A):
+        if before is not None and before < allowed < before + 2 * DERATING_STEP_A:
             return before
-        return None if allowed >= max_a else allowed
+        return None if exact >= max_a else allowed
 
 
 def candidates(

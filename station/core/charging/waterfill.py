@@ -74,6 +74,8 @@ class Vessel:
 
 def fill(vessels: Sequence[Vessel], room: list[int]) -> None:
     """Raise the lowest together, and so on, as far as tops and room allow. Takes from `room`."""
+    for vessel in vessels:
+        vessel.bound = None
     active = [vessel for vessel in vessels if vessel.level < vessel.top]
     while active:
         low = min(vessel.level for vessel in active)

@@ -225,6 +225,14 @@ def test_the_phase_in_use_takes_its_own_limit() -> None:
     assert (period.limit, period.phase_to_use, period.phases) == (PhaseLimits(Fraction(12)), 2, 1)
 
 
+def test_of_equal_limits_the_first_named_gives_the_phases() -> None:
+    """PhaseRule.WINNER: 16 A on three phases and 11,040 W on one are the same power, and stay so."""
+    mine = profile(Period(0, Rates(16_000), phases=3))
+    cap = profile(Period(0, Rates(11_040_000), phases=1), number=2, purpose=Purpose.STATION_MAX, unit=RateUnit.W)
+    (period,) = ask(mine, cap, unit=RateUnit.W, policy=Policy(phases=PhaseRule.WINNER)).periods
+    assert (period.limit, period.phases) == (PhaseLimits(Fraction(11_040)), 3)
+
+
 def test_idle_is_no_charging() -> None:
     (period,) = ask(profile(Period(0, None, mode=OperationMode.IDLE))).periods
     assert (period.limit, period.mode) == (PhaseLimits(Fraction(0)), OperationMode.IDLE)

@@ -36,7 +36,7 @@ from station.core.charging.profiles import (
 )
 from tests.core.charging.naive import UPPER, Moment, leads, moment, rate_of, second
 
-CASES = int(os.environ.get("PILOTWIRE_CASES", "150"))
+CASES = int(os.environ.get("PILOTWIRE_CASES", "120"))
 BASE = 1_780_000_000
 WINDOW_S = 300
 TX_ID = "tx-1"
@@ -98,6 +98,8 @@ def periods(draw: st.DrawFn, dc: bool) -> tuple[Period, ...]:
 def schedules(draw: st.DrawFn, kind: Kind, recurrency: Recurrency | None, purpose: Purpose, site: Site) -> Schedule:
     unit = RateUnit.W if site.phases == 0 else draw(st.sampled_from(RateUnit))
     rows = draw(periods(site.phases == 0))
+    if purpose is Purpose.TX and draw(st.booleans()):
+        rows = tuple(replace(row, phase_to_use=2) if row.phases == 1 else row for row in rows)
     local = site.zone is not None and draw(st.booleans())
     start = None
     if kind in {Kind.ABSOLUTE, Kind.RECURRING}:
@@ -248,10 +250,14 @@ def test_a_composite_schedule_is_what_every_second_says(case: Case, bounds: list
     if case.policy.gaps is Gaps.OMIT:
         bounds = []
     composite = composed(case, bounds)
+    _is_in_order_and_merged(case, composite)
+    seconds = {t: case.at(t) for t in range(BASE, BASE + case.duration)}
+    _names_its_sources(case, seconds)
     told = spread(composite)
+    if told and case.policy.gaps is Gaps.OMIT:
+        assert None not in (seconds[min(told)].limit, seconds[max(told)].limit)
     assert set(told) <= set(range(BASE, BASE + case.duration))
-    for t in range(BASE, BASE + case.duration):
-        now = case.at(t)
+    for t, now in seconds.items():
         if t not in told:
             assert case.policy.gaps is Gaps.OMIT
             assert now.limit is None, t - BASE
@@ -261,12 +267,11 @@ def test_a_composite_schedule_is_what_every_second_says(case: Case, bounds: list
         assert shown == second(now, case.site, case.unit, bounds), t - BASE
         if shown is not None and case.site.phases:
             assert period.phases == (now.phases or case.site.phases), t - BASE
+        if shown is not None and case.policy.phases is PhaseRule.LOWEST:
+            assert period.phase_to_use == now.phase_to_use, t - BASE
 
 
-@many
-@given(cases(), caps)
-def test_it_is_in_order_and_merged(case: Case, bounds: list[Fraction]) -> None:
-    composite = composed(case, [] if case.policy.gaps is Gaps.OMIT else bounds)
+def _is_in_order_and_merged(case: Case, composite: Composite) -> None:
     starts = [period.start for period in composite.periods]
     assert starts == sorted(set(starts))
     assert all(0 <= start < composite.duration for start in starts)
@@ -276,12 +281,10 @@ def test_it_is_in_order_and_merged(case: Case, bounds: list[Fraction]) -> None:
         assert (one.limit, one.phases, one.phase_to_use) != (other.limit, other.phases, other.phase_to_use)
 
 
-@many
-@given(cases())
-def test_the_sources_are_the_leading_profiles_and_the_least_of_them_binds(case: Case) -> None:
-    told = spread(composed(case, [], merge=False))
-    for t, period in told.items():
-        now = case.at(t)
+def _names_its_sources(case: Case, seconds: dict[int, Moment]) -> None:
+    """The sources are the leading profiles, and the least of them binds."""
+    for t, period in spread(composed(case, [], merge=False)).items():
+        now = seconds[t]
         assert {source.profile for source in period.sources} - {None} == now.leads, t - BASE
         if now.least:
             assert period.binding is not None

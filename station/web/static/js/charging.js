@@ -88,7 +88,7 @@ export class Charging {
       "table",
       { class: "why-table" },
       h("caption", {}, "Why: every change of the limit or its cause"),
-      h("thead", { class: "unseen" }, h("tr", {}, ["When", "Limit", "Why"].map((head) => h("th", { scope: "col" }, head)))),
+      h("thead", { class: "unseen" }, h("tr", {}, ["When and how much", "Why"].map((head) => h("th", { scope: "col" }, head)))),
       this.why,
     );
     return h(
@@ -212,6 +212,8 @@ export class Charging {
     if (evse !== undefined) {
       setText(this.force, `${short(Math.round(evse.offered_a * 10) / 10)} A`);
       setText(this.cause, `In force: ${because(evse)}.`);
+    } else if (this.evse > 0) {
+      setText(this.cause, "Nobody tells what is in force; this is what was planned.");
     } else {
       setText(this.force, plan === undefined || period === undefined ? "–" : rate(period.limit, plan.unit));
       setText(this.cause, period === undefined ? "" : `Limit of the grid connection: ${shortCause(period.cause)}.`);
@@ -226,8 +228,7 @@ export class Charging {
       const row = h(
         "tr",
         { class: "why-row", on: { click: () => this.plot.move(change.at) } },
-        h("td", { class: "why-when" }, plan === undefined ? "" : when(plan, change.at)),
-        h("td", { class: "why-limit" }, limitWords(change, change.unit).replace(/ on .*/, "")),
+        h("th", { class: "why-when", scope: "row" }, h("time", {}, plan === undefined ? "" : when(plan, change.at)), h("b", {}, rate(change.limit, change.unit))),
         h("td", { class: "why-text" }, change.sentence),
       );
       return row;

@@ -47,7 +47,7 @@ const tabs = new Tabs([
   { name: "charging", title: "Charging", short: "Plan", view: charging },
   { name: "settings", title: "Settings", view: settings },
   { name: "records", title: "Records", view: records },
-  { name: "activity", title: "Activity", view: activity },
+  { name: "activity", title: "Activity", short: "Log", view: activity },
 ]);
 const header = new Header(station, picker(STATIONS, entry), { palette, help, records: () => tabs.use("records") });
 const first = welcome([

@@ -2,7 +2,6 @@
 
 import { fill, h, setData, setText } from "./dom.js";
 import { bands, keyOf, limits, periodAt, rate, ticks } from "./plan.js";
-import { roundUp } from "./plot.js";
 import { Signal, beforePaint } from "./signal.js";
 import { below, outline, svg } from "./svg.js";
 
@@ -14,8 +13,9 @@ const RIGHT = 10;
 const TOP = 16;
 const HEIGHT = 158;
 const AXIS = 18;
-const BAND = 18;
+const BAND = 24;
 const PER_TICK = 62;
+const ROUND = [1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10];
 /** Below this width a step has no number of its own. */
 const LABEL = 38;
 /** A limit on a plot of nothing but zeros has these to be compared with. */
@@ -46,7 +46,9 @@ export class PlanPlot {
     this.redraw = beforePaint(() => this.#draw());
     this.element.addEventListener("pointermove", (event) => this.#point(event));
     this.element.addEventListener("pointerdown", (event) => this.#point(event));
-    this.element.addEventListener("pointerleave", () => this.move(null));
+    this.element.addEventListener("pointerleave", (event) => {
+      if (event.pointerType !== "touch") this.move(null); // a finger that was lifted still points
+    });
     this.element.addEventListener("keydown", (event) => this.#key(event));
     this.element.addEventListener("blur", () => this.move(null));
     new ResizeObserver(() => {
@@ -85,9 +87,8 @@ export class PlanPlot {
       this.rows = [];
       return;
     }
-    const found = bands(plan);
     fill(this.main, this.#picture(plan));
-    this.#bands(found);
+    this.#bands(bands(plan));
     this.#line(this.cursorLine, this.cursor);
     this.#values(this.cursor ?? plan.start);
   }
@@ -102,7 +103,7 @@ export class PlanPlot {
     const x = (/** @type {number} */ t) => this.#x(t);
     const runs = limits(plan);
     const most = Math.max(LEAST[plan.unit] ?? 1, ...plan.periods.flatMap(({ limit, l2, l3 }) => [limit ?? 0, l2 ?? 0, l3 ?? 0]));
-    const top = roundUp(most * 1.05);
+    const top = above(most * 1.05);
     const y = (/** @type {number} */ value) => HEIGHT - (value / top) * (HEIGHT - TOP);
     const whole = HEIGHT + AXIS;
     const picture = svg("svg", { class: "plan-svg", width: this.width, height: whole, viewBox: `0 0 ${this.width} ${whole}`, "aria-hidden": "true" });
@@ -221,6 +222,15 @@ export class PlanPlot {
     event.preventDefault();
     this.move(next);
   }
+}
+
+/**
+ * A round number that is not below `value`, and not far above.
+ * @param {number} value
+ */
+function above(value) {
+  const power = 10 ** Math.floor(Math.log10(value));
+  return (ROUND.find((step) => step * power >= value * 0.999999) ?? 10) * power;
 }
 
 /**

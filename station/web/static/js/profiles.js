@@ -62,9 +62,9 @@ export class Profiles {
     const command = this.station.commands.get("profile_add");
     if (command === undefined) return;
     const evse = this.evse();
-    const purpose = evse === 0 ? "ChargingStationMaxProfile" : undefined;
+    const purpose = evse === 0 ? "ChargingStationMaxProfile" : "TxDefaultProfile";
     const done = () => this.changed();
-    openCommand(this.station, command, { evse, purpose, start: "now" }, { title: "Add a charging profile", label: "Install", class: "profile-add", done });
+    openCommand(this.station, command, { evse, purpose, unit: "A", start: "now" }, { title: "Add a charging profile", label: "Install", class: "profile-add", done });
   }
 
   /** @param {Profile} profile */
@@ -82,12 +82,12 @@ export class Profiles {
       "tr",
       { data: { profile: String(profile.id) } },
       cell("Id", String(profile.id)),
-      cell("For", profile.evse === 0 ? "station" : `EVSE ${profile.evse}`),
+      cell("For", profile.evse === 0 ? "station" : `EVSE ${profile.evse}`, "p-nobreak"),
       cell("Purpose", `${profile.purpose.replace("ChargingStation", "Station")}, stack ${profile.stack_level}`),
       cell("Kind", kindWords(profile)),
       steps,
       cell("Valid", validWords(profile)),
-      cell("From", `${SOURCES[profile.source] ?? profile.source}${profile.transaction === null ? "" : `, transaction ${profile.transaction}`}`),
+      cell("From", `${SOURCES[profile.source] ?? profile.source}${profile.transaction === null ? "" : `, for transaction ${profile.transaction.slice(0, 8)}`}`),
       h("td", { class: "p-do" }, clear),
     );
   }
@@ -102,8 +102,7 @@ export class Profiles {
     const box = dialog("Clear all profiles?");
     const clear = async () => {
       box.close();
-      const answer = await act(this.station, "profile_clear", {}, "");
-      if (answer !== undefined) setText(this.title, "Profiles");
+      await act(this.station, "profile_clear", {}, "The profiles are cleared");
       this.changed();
     };
     fill(
@@ -123,9 +122,10 @@ function clearable(profile) {
 /**
  * @param {string} head its column, shown beside it where there is no room for columns
  * @param {string} text
+ * @param {string} [extra] class
  */
-function cell(head, text) {
-  return h("td", { data: { head } }, text);
+function cell(head, text, extra = "") {
+  return h("td", { class: extra, data: { head } }, text);
 }
 
 /** @param {Profile} profile */
