@@ -14,6 +14,7 @@ from typing import Any
 
 from hal.sim.settings import BOARD_KEYS, EVSE_KEYS
 from station import config
+from station.config_charging import ChargingSettings
 from station.config_fields import kind_of
 
 __all__ = ["document", "example"]
@@ -30,6 +31,7 @@ TABLES: tuple[tuple[str, type], ...] = (
     ("[security]", config.SecuritySettings),
     ("[files]", config.FilesSettings),
     ("[control]", config.ControlSettings),
+    ("[charging]", ChargingSettings),
 )
 VARIABLES = (
     "Defaults of the device model, by component and variable as OCPP 2.x names them. What the CSMS sets later wins. "

@@ -230,12 +230,14 @@ def wanted_phases(evse: EvseState) -> int:
     """On how many phases the vehicle shall be charged: fewer than wired only where the board can switch."""
     if not evse.info.phase_switching:
         return evse.info.phases
-    wanted = evse.info.phases
-    if evse.share_phases is not None:
-        wanted = min(wanted, evse.share_phases)
-    if evse.allowed is not None and evse.allowed.period.phases is not None:
-        wanted = min(wanted, evse.allowed.period.phases)
-    return 1 if wanted < evse.info.phases else evse.info.phases
+    shared = evse.share_phases is not None and evse.share_phases < evse.info.phases
+    return 1 if shared or fewer_phases(evse) else evse.info.phases
+
+
+def fewer_phases(evse: EvseState) -> bool:
+    """Whether the profiles leave the vehicle fewer phases than are wired."""
+    phases = None if evse.allowed is None else evse.allowed.period.phases
+    return phases is not None and phases < evse.info.phases
 
 
 def caps(turn: Turn, evse: EvseState | None, where: Site, unit: RateUnit) -> list[Source]:

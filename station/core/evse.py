@@ -131,9 +131,13 @@ def bounds(evse: EvseState, *, shared: bool = True) -> tuple[limits.Limit, ...]:
 
 def share_out(turn: Turn) -> None:
     """Let the EVSEs that want energy share what the station may draw (K04)."""
+    charging = turn.state.charging
+    if not charging.sharing:
+        return
     supply = sharing.supply(turn)
     if supply is None:
         sharing.nothing_shared(turn)
+        charging.sharing = bool(charging.profiles)
         return
     own = {}
     for evse in turn.state.evses.values():

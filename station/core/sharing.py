@@ -84,7 +84,8 @@ def nothing_shared(turn: Turn) -> None:
     """Nothing limits the station as a whole: every EVSE for itself."""
     turn.cancel(TIMER, 0)
     for evse in turn.state.evses.values():
-        _take(turn, evse, None, None)
+        if evse.share is not None or evse.share_phases is not None:
+            _take(turn, evse, None, None)
 
 
 def share_out(turn: Turn, common: Supply, wishes: Mapping[int, Wish]) -> None:
@@ -119,7 +120,7 @@ def _take(turn: Turn, evse: EvseState, share: Limit | None, phases: int | None) 
 
 def _load(turn: Turn, evse: EvseState, wish: Wish | None) -> Load:
     info, output = evse.info, evse.output
-    lines, maybe = _lines(turn, evse)
+    lines, known = _lines(turn, evse)
     in_force = output.current_a if output is not None and output.pilot is PilotSignal.PWM else 0.0
     most = wish.asks_a if wish is not None else 0.0
     if evse.appetite_a is not None:
@@ -141,24 +142,26 @@ def _load(turn: Turn, evse: EvseState, wish: Wish | None) -> Load:
         in_force_ma=round(in_force * MILLI),
         drawn_ma=_drawn(evse),
         phases=output.phases if output is not None else info.phases,
-        can_switch=info.phase_switching,
-        maybe=maybe,
+        can_switch=info.phase_switching and not allowance.fewer_phases(evse),
+        maybe=info.phases == 1 and not known,
         priority=priority,
         departs=departs,
         needs_wh=needs_wh,
         idle=wish is not None and wish.idle,
+        guessed=not known,
+        drawn_phases=evse.used_phases,
     )
 
 
 def _lines(turn: Turn, evse: EvseState) -> tuple[tuple[int, ...], bool]:
-    """Which lines of the supply its phases are on (ConnectorPhaseRotation), and whether that is a guess."""
+    """Which lines of the supply its phases are on (ConnectorPhaseRotation), and whether that is known."""
     prefix = f"{evse.number}."
     words = turn.model.members(LEGACY, "ConnectorPhaseRotation")
     word = next((entry.removeprefix(prefix) for entry in words if entry.startswith(prefix)), "")
     known = _LINES.get(word)
-    if evse.info.phases > 1:
-        return known or _LINES["RST"], False
-    return ((known[0],), False) if known is not None else ((1, 2, 3), True)
+    if known is None:
+        return _LINES["RST"], False
+    return known[: evse.info.phases], True
 
 
 def _drawn(evse: EvseState) -> tuple[int, ...] | None:

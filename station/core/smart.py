@@ -25,6 +25,8 @@ KIND = "profile"
 
 # A composite schedule longer than this is cut: nobody plans further, and its size must have a bound.
 LONGEST_S = 366 * 86_400
+# And so must the time that it takes, all EVSEs together: contactors and pilots wait for it. 12 weeks of a daily profile with 24 periods.
+MOST_STEPS = 2048
 
 Commands = InstallProfile | ClearProfiles | GetComposite | SetNeeds
 
@@ -35,6 +37,7 @@ _UNREADABLE = (KeyError, TypeError, ValueError)
 def begin(state: StationState, setup: ChargingSetup) -> None:
     """How the operator has set it up, before anything happens."""
     state.charging.setup = setup
+    state.charging.sharing = setup.shared
 
 
 def obey(turn: Turn, command: Commands) -> None:
@@ -130,6 +133,7 @@ def changed(turn: Turn) -> None:
     """Profiles, or whether they count, have changed: what was worked out from them is void."""
     charging = turn.state.charging
     charging.version += 1
+    charging.sharing = True
     charging.shown = tuple(charging.profiles.values())
     charging.unsettled.update(turn.state.evses)
 
@@ -208,6 +212,7 @@ def _composite(turn: Turn, command: GetComposite) -> Verdict:
     where = allowance.site(turn, evse)
     tx = None if evse is None else allowance.transaction_of(turn, evse)
     policy = turn.state.charging.setup.policy
+    members = allowance.members(turn) if evse is None else []  # K08.FR.03
     made = composite.compose(
         turn.state.charging.shown if allowance.enabled(turn) else (),
         where,
@@ -219,7 +224,8 @@ def _composite(turn: Turn, command: GetComposite) -> Verdict:
         # Where gaps are to be left out, only what profiles say is shown: the hardware's limit would fill them all.
         caps=() if policy.gaps is Gaps.OMIT else allowance.caps(turn, evse, where, unit),
         merge_causes=command.merge_causes,
-        members=allowance.members(turn) if evse is None else (),  # K08.FR.03
+        members=members,
+        most_steps=MOST_STEPS // max(1, len(members)),
     )
     return Verdict("Accepted", data={"composite": made, "tx": tx, "zone": where.zone})
 

@@ -45,6 +45,13 @@ def test_two_cars_share_a_fuse_and_the_second_waits_until_the_first_has_made_roo
     assert rig.output(1).cause.startswith("station limit") or "share" in rig.output(1).cause
 
 
+def begin(rig: Rig, evse: int) -> None:
+    """A vehicle that may have to wait until others have made room."""
+    rig.plug(evse)
+    rig.swipe(f"0BADCAF{evse}", evse)
+    rig.pilot(PilotState.C, evse)
+
+
 def sharing_time(rig: Rig) -> float:
     return rig.charging.tuning.settle_s + 1 if rig.charging is not None else 0.0
 
@@ -372,3 +379,58 @@ def test_offers_in_force_never_exceed_the_fuse(fuse: int, acts: list[tuple[int, 
             case _:
                 rig.pilot(PilotState(act), number)
         look()
+
+
+def test_a_single_phase_vehicle_at_three_phases_unbalances_the_supply_no_more_than_allowed() -> None:
+    rig = Rig(evses=2, charging=ChargingSetup(imbalance_max_a=20.0))
+    rig.draws = {1: (32.0, 0.0, 0.0), 2: (32.0, 32.0, 32.0)}
+    rig.charge(1)
+    rig.charge(2)
+    rig.wait(20)
+    assert offered(rig) == [20.0, 32.0]
+    assert rig.output(1).cause == "phase imbalance"
+    rig.draws[2] = (0.0, 0.0, 0.0)
+    rig.unplug(2)
+    rig.draws[2] = (32.0, 0.0, 0.0)
+    rig.charge(2)
+    rig.wait(30)
+    assert offered(rig) == [10.0, 10.0]
+
+
+def switching(number: int) -> EvseInfo:
+    return EvseInfo(number, phase_switching=True)
+
+
+def test_one_phase_of_an_evse_whose_rotation_is_not_known_may_be_any() -> None:
+    """EVSE 1 is known to be on L2, EVSE 2 has one phase in use and may be on the same."""
+
+    def mixed(number: int) -> EvseInfo:
+        return EvseInfo(number, phases=1) if number == 1 else switching(number)
+
+    known = {"OCPP16LegacyCtrlr.ConnectorPhaseRotation": "0.RST,1.STR,2.Unknown"}
+    rig = Rig(evses=2, charging=FUSE_32, info=mixed, overrides=known)
+    install(rig, limited(1, Purpose.TX_DEFAULT, (0, 32.0), phases=1), evse=2)
+    rig.charge(1)
+    begin(rig, 2)
+    rig.wait(60)
+    assert rig.output(2).phases == 1
+    assert sum(offered(rig)) <= 32.0
+
+
+def test_phases_that_a_profile_leaves_out_are_others_to_have() -> None:
+    known = {"OCPP16LegacyCtrlr.ConnectorPhaseRotation": "0.RST,1.RST,2.STR"}
+
+    def mixed(number: int) -> EvseInfo:
+        return EvseInfo(number, phases=1) if number == 2 else switching(number)
+
+    rig = Rig(evses=2, charging=FUSE_32, info=mixed, overrides=known)
+    rig.charge(1)
+    begin(rig, 2)
+    rig.wait(60)
+    assert offered(rig) == [16.0, 16.0]
+    install(rig, limited(1, Purpose.TX_DEFAULT, (0, 32.0), phases=1), evse=1)
+    rig.wait(60)
+    assert [rig.output(1).phases, *offered(rig)] == [1, 32.0, 32.0]
+    clear(rig, evse=1)
+    rig.wait(600)
+    assert [rig.output(1).phases, *offered(rig)] == [3, 16.0, 16.0]

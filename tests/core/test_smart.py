@@ -8,7 +8,7 @@ from hal.api import PilotState
 from station.core import smart
 from station.core.charging.memory import ChargingSetup
 from station.core.charging.policy import RULES_16, Gaps, Policy
-from station.core.charging.profiles import Kind, LimitSource, Purpose, RateUnit
+from station.core.charging.profiles import Kind, LimitSource, Purpose, RateUnit, Recurrency
 from station.core.effects import Output, Reply
 from station.core.events import (
     ClockStepped,
@@ -21,6 +21,7 @@ from station.core.events import (
     SetVariables,
     VariableWrite,
 )
+from station.core.smart import MOST_STEPS
 from station.core.types import ChargingState, IdToken
 from tests.core.rig import Rig
 from tests.core.smart_rig import at, clear, composite, install, limited
@@ -273,6 +274,21 @@ def test_composite_schedules_that_cannot_be() -> None:
     assert rig.command(lambda ref: GetComposite(ref, 5, 300)).reason == "UnknownEvse"
     assert rig.command(lambda ref: GetComposite(ref, 1, 300, RateUnit.W)).reason == "UnsupportedRateUnit"
     assert rig.command(lambda ref: GetComposite(ref, 1, -1)).status == "Rejected"
+
+
+def test_a_composite_schedule_has_a_bound_and_tells_how_far_it_goes() -> None:
+    """Whatever a CSMS asks for, the pilot must not wait for long; nor may the answer have megabytes."""
+    rig = Rig(evses=2)
+    steps = [(60 * minute, 6.0 + minute % 10) for minute in range(1000)]
+    for evse in (1, 2):
+        profile = limited(evse, DEFAULT, *steps, kind=Kind.RECURRING, recurrency=Recurrency.DAILY, start=at(rig))
+        assert install(rig, profile, evse).status == "Accepted"
+    for evse in (0, 1):
+        found = composite(rig, evse, 2**31 - 1)
+        assert 1000 < len(found.periods) <= MOST_STEPS
+        assert 86_400 <= found.duration < 3 * 86_400
+        assert found.periods[-1].start < found.duration
+    assert len(composite(rig, 1, 86_400).periods) == 1000
 
 
 def test_wishes_of_a_driver_end_with_the_session() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -46,10 +47,10 @@ class Offer:
 class Watch:
     """Looks at the supply.
 
-    fuse: what it allows now. over: (second, most A that each line has carried since the look before) wherever that was too much, and
-    not because it had just been lowered. carried_wh: what has flowed; could_wh: what would have, had the vehicles that were there used
-    all that the supply allowed. starved_s: longest time that a vehicle at each EVSE wanted energy and had none. offers, frames: outputs,
-    and messages of the station by action.
+    fuse: what it allows now. over: (second, most A that each line has carried since the look before) wherever that was too much, not
+    because it had just been lowered. carried_wh: what has flowed; could_wh: what would have, had the vehicles that were there used all
+    that the supply allowed. starved_s: longest that a vehicle at each EVSE wanted energy and had none. offers, frames: outputs, and
+    messages of the station by action.
     """
 
     def __init__(self, lab: Lab, fuse: Callable[[], Fuse]) -> None:
@@ -58,12 +59,12 @@ class Watch:
         self.frames: Counter[str] = Counter()
         self.carried_wh = 0.0
         self.could_wh = 0.0
-        self.starved_s: Counter[int] = Counter()
+        self.starved_s: dict[int, float] = {}
         self._lab = lab
         self._fuse = fuse
         self._before = Fuse()
         self._lowered = float("-inf")
-        self._without_s: Counter[int] = Counter()
+        self._without_s: dict[int, float] = {}
         lab.on_turn(self._turn)
         lab.on_frame(self._frame)
 
@@ -94,7 +95,8 @@ class Watch:
             self._lowered = now
         self._before = fuse
         if now - self._lowered > REACTION_S + LOOK_S and (
-            max(peaks) > fuse.line_a + TOLERANCE_A or sum(lines) * NOMINAL_V > fuse.total_w + 3 * TOLERANCE_A * NOMINAL_V
+            max(peaks) > fuse.line_a + TOLERANCE_A
+            or sum(lines) * NOMINAL_V > fuse.total_w + 3 * TOLERANCE_A * NOMINAL_V
         ):
             self.over.append((now, tuple(round(peak, 2) for peak in peaks), fuse))
         self.carried_wh += sum(lines) * NOMINAL_V * step / 3600
@@ -105,11 +107,11 @@ class Watch:
         for evse in self._lab.board.evses:
             car = evse.car
             if car is None or not car.wants_energy or car.asleep:
-                self._without_s[evse.number] = 0
+                self._without_s[evse.number] = 0.0
                 continue
-            idle = 0.0 if max(car.currents()) >= FLOWS_A else self._without_s[evse.number] + step
+            idle = 0.0 if max(car.currents()) >= FLOWS_A else self._without_s.get(evse.number, 0.0) + step
             self._without_s[evse.number] = idle
-            self.starved_s[evse.number] = max(idle, self.starved_s[evse.number])
+            self.starved_s[evse.number] = max(idle, self.starved_s.get(evse.number, 0.0))
             for phase in range(min(car.settings.phases, evse.settings.phases)):
                 wanted[evse.lines[phase]] += min(car.settings.max_a, evse.settings.max_a)
         could_w = sum(min(fuse.line_a, line) for line in wanted) * NOMINAL_V
@@ -135,20 +137,25 @@ class Bay:
             await self.session()
 
     async def session(self) -> None:
-        kind = dict(self.rng.choice(self.kinds))
-        kind.setdefault("soc_percent", self.rng.uniform(10.0, 90.0))
-        car = self.lab.plug(self.evse, kind)
-        here = asyncio.get_running_loop().time()
-        self.lab.swipe(self.token, self.evse)
-        await asyncio.sleep(self.rng.uniform(*self.busy_s))
-        if self.lab.powered:
-            self.lab.swipe(self.token, self.evse)
-        self.cars.append((car, asyncio.get_running_loop().time() - here))
-        for _ in range(100):
-            await asyncio.sleep(2.0)
-            try:
+        """One vehicle, from its coming to its going."""
+        loop = asyncio.get_running_loop()
+        kind = {"soc_percent": self.rng.uniform(10.0, 90.0), **self.rng.choice(self.kinds)}
+        car, came = self.lab.plug(self.evse, kind), loop.time()
+        leaves = came + self.rng.uniform(*self.busy_s)
+        while loop.time() < leaves:
+            if not self._authorized():
+                self.lab.swipe(self.token, self.evse)  # also after an accident has ended the transaction
+            await asyncio.sleep(min(30.0, leaves - loop.time() + 1e-6))
+        self.cars.append((car, loop.time() - came))
+        for _ in range(200):
+            if self._authorized():
+                self.lab.swipe(self.token, self.evse)
+            await asyncio.sleep(3.0)
+            with contextlib.suppress(DeviceError):
                 self.lab.unplug(self.evse)
-            except DeviceError:
-                continue
-            return
+                return
         raise AssertionError(f"EVSE {self.evse} does not give the plug back")
+
+    def _authorized(self) -> bool:
+        """Nobody can swipe where there is no power: then it is left for later."""
+        return self.lab.powered and self.lab.view().evses[self.evse - 1].authorized

@@ -44,7 +44,8 @@ class Load:
     given to the hardware (0: none). drawn_ma: measured per phase, under the limit in force; None: unknown, or not measured since
     that limit was lowered. phases: in use now (with 1, the first of `lines`). can_switch: the board can change between three
     phases and one. departs: monotonic second, needs_wh: energy wanted until then.
-    idle: the vehicle has shown that it asks for nothing: nobody waits for its sake.
+    idle: the vehicle has shown that it asks for nothing: nobody waits for it. guessed: the order of `lines` is not known: with one
+    phase it counts on every one. drawn_phases: the vehicle has been seen to draw on so many only, the first (0: not known).
     """
 
     evse: int
@@ -61,6 +62,8 @@ class Load:
     departs: float | None = None
     needs_wh: float | None = None
     idle: bool = False
+    guessed: bool = False
+    drawn_phases: int = 0
 
 
 @dataclass(frozen=True, slots=True)

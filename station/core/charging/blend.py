@@ -115,6 +115,8 @@ class Blender:
             # K08.FR.08: within what may be charged and discharged.
             setpoint = setpoint if limit is None else _lower(setpoint, limit)
             setpoint = setpoint if discharge is None else _higher(setpoint, discharge)
+        if limit is setpoint is discharge is None:
+            lines = False  # there is nothing to tell apart
         shape = Shape(lines, phases, use if phases == 1 else None, limit, setpoint, discharge, mode)
         return Blended(shape, binder)
 

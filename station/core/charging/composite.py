@@ -69,6 +69,7 @@ def compose(
     caps: Sequence[Source] = (),
     merge_causes: bool = True,
     members: Sequence[Member] = (),
+    most_steps: int = MOST_STEPS,
 ) -> Composite:
     """The composite schedule of [start, start + duration) in wall seconds, in `unit`.
 
@@ -77,9 +78,10 @@ def compose(
     the same are one period, and of the sources only the one that binds first is told (what a CSMS gets); False keeps them apart
     when any of their sources differs, and tells all (for `explain` and plots). members: of evse 0, the EVSEs behind the grid
     connection: it then shows what they are expected to draw together (K08.FR.03), within the grid connection's own limits;
-    without, those limits alone. duration 0: the one period of that second. Never raises on a validated profile.
+    without, those limits alone. duration 0: the one period of that second. most_steps: changes of each EVSE, after which it ends early.
+    Never raises on a validated profile.
     """
-    asked = _Asked(start, start + max(0, duration), unit, policy, merge_causes)
+    asked = _Asked(start, start + max(0, duration), unit, policy, merge_causes, most_steps)
     known = list(profiles)
     if site.evse or not members or not policy.station_total:
         return _composite(known, site, tx, asked, caps)
@@ -142,6 +144,7 @@ class _Asked:
     unit: RateUnit
     policy: Policy
     merge_causes: bool
+    most_steps: int
 
 
 def _composite(
@@ -176,7 +179,7 @@ def _walk(
     before: object = None
     first: int | None = None
     last = t = asked.start
-    for _ in range(MOST_STEPS):
+    for _ in range(asked.most_steps):
         leads, until = _now(found, t)
         blended = blender.blend(leads)
         until = min(until, asked.end)

@@ -49,15 +49,20 @@ class Member:
     def use(self, phases: int) -> None:
         """Plan with this number of phases."""
         self.phases = phases
-        self.uses = uses_of(self.load.lines, phases, self.load.maybe)
+        self.uses = uses(self.load, phases)
+
+
+def uses(load: Load, phases: int) -> Uses:
+    """What one mA per phase of it takes when so many phases are in use."""
+    return uses_of(load.lines, phases, load.maybe or (load.guessed and phases == 1), load.drawn_phases)
 
 
 def _member(load: Load, held: Held, tuning: Tuning) -> Member:
-    uses = uses_of(load.lines, load.phases, load.maybe)
+    uses_now = uses(load, load.phases)
     # Its own limit below the minimum is no matter of sharing: it takes no part.
     wants = load.wants and load.max_ma >= load.min_ma
     left = not load.wants and _below(load, load.in_force_ma, load.phases, tuning)
-    return Member(load, held, [], uses, [0] * RESOURCES, wants, load.phases, uses, left)
+    return Member(load, held, [], uses_now, [0] * RESOURCES, wants, load.phases, uses_now, left)
 
 
 def enter(load: Load, held: Held | None, now: float, tuning: Tuning) -> Member | None:

@@ -31,6 +31,11 @@ class ChargingSetup:
     max_periods: int = 1024
     max_profiles: int = 100
 
+    @property
+    def shared(self) -> bool:
+        """Whether the operator limits the station as a whole."""
+        return self.station_max_a is not None or self.station_max_w is not None or self.imbalance_max_a is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Needs:
@@ -73,6 +78,7 @@ class Charging:
     profiles: by id; shown: the same as a tuple for whoever looks; version: rises with every change of them. offline_since: monotonic,
     None while the CSMS answers. ready: per EVSE, wall second at which its transaction was authorised and connected (Relative starts
     there). balance: the balancer's. unsettled: EVSEs whose limit has changed, to be brought in line before the turn ends.
+    sharing: something may limit the station as a whole; without, nobody looks.
     """
 
     setup: ChargingSetup = field(default_factory=ChargingSetup)
@@ -85,3 +91,4 @@ class Charging:
     needs: dict[int, Needs] = field(default_factory=dict)
     balance: Memory = field(default_factory=Memory)
     unsettled: set[int] = field(default_factory=set)
+    sharing: bool = False

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from station.core.charging.balance_types import Held, Load, Tuning
-from station.core.charging.counting import Member
+from station.core.charging.counting import Member, uses
 from station.core.charging.turns import Admission, admit
-from station.core.charging.waterfill import lacking, take, uses_of
+from station.core.charging.waterfill import lacking, take
 
 
 def phases_at_first(load: Load, held: Held, now: float, tuning: Tuning) -> int:
@@ -96,7 +96,7 @@ def _more(
 
 def _only_single(member: Member, capacity: Sequence[int]) -> bool:
     """Three minima are more than the whole supply, one is not: waiting for its turn would be in vain."""
-    least, single = member.load.min_ma, uses_of(member.load.lines, 1, maybe=False)
+    least, single = member.load.min_ma, uses(member.load, 1)
     return lacking(member.uses, least, capacity) is not None and lacking(single, least, capacity) is None
 
 

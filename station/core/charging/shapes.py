@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from station.core.charging.profiles import OperationMode, Purpose, RateUnit
 
@@ -53,8 +53,7 @@ class Member:
     tx: Tx | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """One term of a composite period: the leading period of one purpose, and what it allows in `Composite.unit`.
 
     profile None: not a profile but the hardware (`name` says which). limit: converted to `Composite.unit`, None: the period has none
@@ -71,8 +70,7 @@ class Source:
     unit: RateUnit = RateUnit.A
 
 
-@dataclass(frozen=True, slots=True)
-class PhaseLimits:
+class PhaseLimits(NamedTuple):
     """Rates of a composite period in its unit; l2, l3 only where phases differ (2.1): then `total` is that of L1."""
 
     total: Fraction
@@ -80,8 +78,7 @@ class PhaseLimits:
     l3: Fraction | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CompositePeriod:
+class CompositePeriod(NamedTuple):
     """start: seconds since the window's start. limit None: nothing limits (`Gaps.OMIT` leaves such periods out at both ends).
 
     phases None: DC. mode None: ChargingOnly. binding: the source whose limit is the least (first named wins a tie); sources: all

@@ -20,13 +20,18 @@ NO_LIMITS = (PLENTY,) * RESOURCES
 
 
 @lru_cache(maxsize=256)
-def uses_of(lines: tuple[int, ...], phases: int, maybe: bool) -> Uses:
-    """What one mA per phase takes of each resource. maybe: on one of `lines`, nobody knows which: it counts on each, once in total."""
+def uses_of(lines: tuple[int, ...], phases: int, maybe: bool, drawn: int = 0) -> Uses:
+    """What one mA per phase takes of each resource. maybe: on one of `lines`, nobody knows which: it counts on each, once in total.
+
+    drawn: the vehicle has been seen to draw on so many phases only, the first ones (0: nobody knows): what it unbalances.
+    """
     on = lines if maybe else lines[:phases]
     lines_used = tuple((line - 1, on.count(line)) for line in sorted(set(on)))
     total = ((TOTAL, 1 if maybe else len(on)),)
     if len(lines_used) == 3 and not maybe:
-        return lines_used + total  # the same on every line: it unbalances nothing
+        if not 0 < drawn < phases:
+            return lines_used + total  # the same on every line: it unbalances nothing
+        return lines_used + total + tuple((IMBALANCE + line - 1, 1) for line in sorted(on[:drawn]))
     return lines_used + total + tuple((IMBALANCE + line, count) for line, count in lines_used)
 
 

@@ -353,6 +353,22 @@ def test_never_above_a_source_unless_something_adds(
                 assert period.limit.total <= source.limit
 
 
+def test_periods_in_which_nothing_limits_are_one_though_a_setpoint_had_lines() -> None:
+    """A setpoint of a station maximum means nothing; that it was given per phase must not show."""
+    periods = (Period(0, None, setpoint=Rates(0, None, 0)), Period(1, None))
+    profile = Profile(0, 0, Purpose.STATION_MAX, Kind.ABSOLUTE, (Schedule(RateUnit.A, periods, start=NOW),))
+    ours = compose(
+        [Installed(profile, 0)],
+        replace(SITE, maximum_a=None),
+        None,
+        start=NOW,
+        duration=60,
+        unit=RateUnit.A,
+        policy=POLICY,
+    )
+    assert len(ours.periods) == 1
+
+
 @slow
 @given(any_profile.sets, any_profile.sites, any_profile.policies, st.sampled_from(RateUnit), st.integers(1, 3999))
 def test_a_window_is_its_two_parts(
@@ -362,10 +378,10 @@ def test_a_window_is_its_two_parts(
 
     def part(begin: int, end: int) -> list[CompositePeriod]:
         made = compose(found, site, TX, start=NOW + begin, duration=end - begin, unit=unit, policy=policy)
-        return [replace(period, start=period.start + begin) for period in made.periods]
+        return [period._replace(start=period.start + begin) for period in made.periods]
 
     def same(one: CompositePeriod, other: CompositePeriod) -> bool:
-        return replace(one, start=0, binding=None, sources=()) == replace(other, start=0, binding=None, sources=())
+        return one._replace(start=0, binding=None, sources=()) == other._replace(start=0, binding=None, sources=())
 
     whole, parts = part(0, 4000), [*part(0, middle), *part(middle, 4000)]
     merged = [period for index, period in enumerate(parts) if not index or not same(parts[index - 1], period)]
@@ -379,7 +395,7 @@ def test_neighbours_are_merged(
     found: list[Installed], site: Site, tx: Tx | None, policy: Policy, unit: RateUnit
 ) -> None:
     ours = compose(found, site, tx, start=NOW, duration=4000, unit=unit, policy=policy)
-    bare = [replace(period, start=0, binding=None, sources=()) for period in ours.periods]
+    bare = [period._replace(start=0, binding=None, sources=()) for period in ours.periods]
     assert all(one != other for one, other in pairwise(bare))
 
 

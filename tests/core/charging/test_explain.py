@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from fractions import Fraction
 
 from hypothesis import given, settings
@@ -210,14 +209,13 @@ def test_a_profile_of_which_nothing_else_is_known() -> None:
 def test_what_2_1_adds() -> None:
     source = Source("TxProfile", Purpose.TX, 7, 1, Fraction(16), 3, Fraction(16))
     whole = CompositePeriod(0, PhaseLimits(Fraction(16)), 3, binding=source, sources=(source,))
-    turned = replace(
-        whole,
+    turned = whole._replace(
         start=10,
         mode=OperationMode.CENTRAL_SETPOINT,
         setpoint=PhaseLimits(Fraction(-8)),
         discharge=PhaseLimits(Fraction(-10)),
     )
-    lined = replace(whole, start=20, limit=PhaseLimits(Fraction(16), Fraction(10), Fraction(8)))
+    lined = whole._replace(start=20, limit=PhaseLimits(Fraction(16), Fraction(10), Fraction(8)))
     assert [change.sentence for change in explain(Composite(1, T0, 30, A, (whole, turned, lined)))][1:] == [
         "Still 16 A, operation mode CentralSetpoint, setpoint -8 A, discharge limit -10 A: "
         "TxProfile 7 (stack level 1) stays the cause.",
