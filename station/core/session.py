@@ -193,9 +193,11 @@ def reading_came(turn: Turn, evse: EvseState, reading: MeterReading) -> None:
     tx = evse.tx
     last = None if tx is None else _before_another_meter(turn, tx, reading)
     metering.on_reading(turn, evse, reading)
-    sharing.watch_appetite(turn, evse)
-    allowance.watch_phases(turn, evse)
-    allowance.derate(turn, evse, reading)
+    if turn.state.charging.sharing:
+        sharing.watch_appetite(turn, evse)
+        allowance.watch_phases(turn, evse)
+    if reading.temperature_c is not None:
+        allowance.derate(turn, evse, reading)
     if tx is not None and last is not None:
         tx.last_wh = last.energy_import_wh
     if tx is not None and not tx.open:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from hal.api import PilotSignal
 from station.core import allowance
 from station.core.charging import balance
-from station.core.charging.balance import Grant, Load, Supply
+from station.core.charging.balance import Grant, Load, Memory, Supply
 from station.core.charging.limits import STATION, Limit
 from station.core.charging.profiles import MILLI
 from station.core.components_station import LEGACY
 from station.core.state import EvseState, Turn
 
 TIMER = "share"
+NOTHING_REMEMBERED = Memory()
 SHARE = "station share"
 APPETITE = "the vehicle takes no more"
 # A vehicle that has taken clearly less than its offer for this long leaves the rest to others.
@@ -81,8 +82,9 @@ def _milli(value: float) -> int:
 
 
 def nothing_shared(turn: Turn) -> None:
-    """Nothing limits the station as a whole: every EVSE for itself."""
+    """Nothing limits the station as a whole: every EVSE for itself. Turns and shares of before are forgotten."""
     turn.cancel(TIMER, 0)
+    turn.state.charging.balance = NOTHING_REMEMBERED
     for evse in turn.state.evses.values():
         if evse.share is not None or evse.share_phases is not None:
             _take(turn, evse, None, None)

@@ -25,7 +25,8 @@ KIND = "profile"
 
 # A composite schedule longer than this is cut: nobody plans further, and its size must have a bound.
 LONGEST_S = 366 * 86_400
-# And so must the time that it takes, all EVSEs together: contactors and pilots wait for it. 12 weeks of a daily profile with 24 periods.
+# And so must the time that it takes, all EVSEs together: contactors and pilots wait for it. For one EVSE these are the changes of
+# 12 weeks of a daily profile with 24 periods.
 MOST_STEPS = 2048
 
 Commands = InstallProfile | ClearProfiles | GetComposite | SetNeeds
@@ -261,6 +262,7 @@ def _spend(turn: Turn) -> None:
 def restore(turn: Turn, rows: Mapping[str, Any]) -> None:
     """Profiles of before the restart. A TxProfile whose transaction is gone goes too."""
     charging = turn.state.charging
+    charging.offline_since = turn.now.mono  # until the link is there
     running = {evse.tx.tx_id for evse in turn.state.evses.values() if evse.tx is not None}
     for key, row in rows.items():
         try:

@@ -9,7 +9,7 @@ from station.clock import Now
 from station.core.charging.profiles import Kind, Purpose, RateUnit
 from station.core.effects import Output
 from station.core.events import ClockStepped, RemoteStart
-from station.core.types import IdToken, TxPhase
+from station.core.types import EvseInfo, IdToken, TxPhase
 from tests.core.rig import WALL, Rig
 from tests.core.smart_rig import RULES_201, clear, install, limited
 
@@ -207,6 +207,16 @@ def test_limit_0_is_a_pause_also_where_the_transaction_ends_with_the_energy() ->
     assert rig.ended() == []
     rig.pilot(PilotState.B)
     assert [fact.stop_reason.value for fact in rig.ended() if fact.stop_reason] == ["StoppedByEV"]
+
+
+def test_nor_is_another_number_of_phases_the_end() -> None:
+    rig = Rig(overrides=UNTIL_ENERGY_ENDS, info=lambda number: EvseInfo(number, phase_switching=True))
+    rig.charge()
+    install(rig, limited(1, DEFAULT, (0, 16.0), phases=1))
+    assert (rig.output().phases, rig.closed[1]) == (1, True)
+    clear(rig, profile_id=1)
+    assert (rig.output().phases, rig.closed[1]) == (3, True)
+    assert rig.ended() == []
 
 
 def test_a_vehicle_that_does_not_come_back_from_a_pause_has_ended_it() -> None:

@@ -23,7 +23,7 @@ SETTLES_S = 6.5
 # What a vehicle may draw above its limit and still counts as obeying it.
 TOLERANCE_A = 0.5
 WHERE = {1: (1, 2, 3), 2: (2,), 3: (3, 1, 2), 4: (3,)}
-TOLD = {"OCPP16LegacyCtrlr.ConnectorPhaseRotation": "0.RST,1.RST,2.STR,3.TRS,4.Unknown"}
+TOLD = {"OCPP16LegacyCtrlr.ConnectorPhaseRotation": "0.RST,1.RST,2.STR,3.Unknown,4.TRS"}
 
 
 def info(number: int) -> EvseInfo:

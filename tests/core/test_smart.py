@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 from hal.api import PilotState
 from station.core import smart
 from station.core.charging.memory import ChargingSetup
 from station.core.charging.policy import RULES_16, Gaps, Policy
-from station.core.charging.profiles import Kind, LimitSource, Purpose, RateUnit, Recurrency
+from station.core.charging.profiles import Installed, Kind, LimitSource, Purpose, RateUnit, Recurrency
+from station.core.charging.shapes import PhaseLimits
+from station.core.charging.store import to_row
 from station.core.effects import Output, Reply
 from station.core.events import (
     ClockStepped,
     GetComposite,
     InstallProfile,
     LinkDown,
+    LinkUp,
     RemoteStart,
     SaveFailed,
     SetNeeds,
@@ -225,6 +229,18 @@ def test_stored_profiles_count_offline() -> None:
     rig.station.model.write(VariableWrite("AuthCtrlr", "OfflineTxForUnknownIdEnabled", "true"), by_technician=True)
     rig.charge()
     assert rig.output().current_a == 10.0
+
+
+def test_a_start_without_the_csms_counts_as_offline() -> None:
+    """2.1 K01.FR.101: with maxOfflineDuration a profile counts so long, also when the link has not been there at all."""
+    row = to_row(Installed(limited(1, DEFAULT, (0, 10.0), max_offline_s=600), 1))
+    rig = Rig(online=False, rows={"profile": {"1": row}})
+    rig.wait(300)
+    assert composite(rig, 1, 60).periods[0].limit == PhaseLimits(Fraction(10))
+    rig.wait(301)
+    assert composite(rig, 1, 60).periods[0].limit == PhaseLimits(Fraction(32))
+    rig.send(LinkUp())
+    assert composite(rig, 1, 60).periods[0].limit == PhaseLimits(Fraction(10)), "it comes back"
 
 
 def test_a_clock_that_steps_into_another_period_is_followed() -> None:

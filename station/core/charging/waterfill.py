@@ -90,7 +90,8 @@ def fill(vessels: Sequence[Vessel], room: list[int]) -> None:
             if low < vessel.level < low + step:
                 step = vessel.level - low
         full = _rise(lowest, step, room)
-        for vessel in lowest:
+        # Those above the lowest stop there too: the few mA that do not divide evenly are nobody's.
+        for vessel in active if full else ():
             vessel.bound = next((resource for resource, _ in vessel.uses if resource in full), None)
         active = [vessel for vessel in active if vessel.bound is None and vessel.level < vessel.top]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from station.core.charging.balance_types import Supply
@@ -77,6 +77,7 @@ LOADS = st.lists(
 )
 
 
+@settings(max_examples=400)
 @given(LOADS, st.lists(st.integers(0, 100_000), min_size=RESOURCES, max_size=RESOURCES))
 def test_the_filling_is_max_min_fair(
     loads: list[tuple[tuple[tuple[int, ...], int, bool], int, int]], capacity: list[int]
