@@ -97,8 +97,10 @@ def _amperes(text: str) -> float:
         amperes = float(text)
     except ValueError:
         amperes = -1.0
-    if not 0 <= amperes <= 10_000:
-        raise argparse.ArgumentTypeError(f"must be a number of amperes from 0 to 10000 (got {text})")
+    if not 6 <= amperes <= 10_000:
+        raise argparse.ArgumentTypeError(
+            f"must be a number of amperes from 6, which a car needs, to 10000 (got {text})"
+        )
     return amperes
 
 

@@ -32,4 +32,5 @@ def charging_setup(settings: ChargingSettings, priority: Mapping[int, int]) -> C
         station_max_w=settings.station_max_w,
         imbalance_max_a=settings.imbalance_max_a,
         priority=dict(priority),
+        refuse_fewer_phases=settings.refuse_fewer_phases,
     )

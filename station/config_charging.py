@@ -59,7 +59,7 @@ class ChargingSettings:
     gaps: str = setting(
         Text(choices=tuple(choice.value for choice in Gaps)),
         "What a composite schedule shows where no profile gives a limit.",
-        default=Gaps.STATION_MAXIMUM.value,
+        default=Gaps.HARDWARE.value,
     )
     phases: str = setting(
         Text(choices=tuple(choice.value for choice in PhaseRule)),
@@ -75,6 +75,11 @@ class ChargingSettings:
     zero_duration_ends: bool = setting(
         Flag(), "A schedule of duration 0 gives no limit; otherwise it counts as without duration.", default=True
     )
+    refuse_fewer_phases: bool = setting(
+        Flag(),
+        "Profiles with fewer phases than an EVSE has are refused where it cannot leave phases out: a car might use them all.",
+        default=False,
+    )
     station_total: bool = setting(
         Flag(),
         "A composite schedule of EVSE 0 shows what the EVSEs are expected to draw together; otherwise only the limits of the grid "
@@ -83,12 +88,24 @@ class ChargingSettings:
     )
 
 
+# What one vehicle must be offered at least: 6 A, on one phase of 230 V.
+_LEAST = {"station_max_a": 6.0, "station_max_w": 1380.0, "imbalance_max_a": 6.0}
+
+
 def check_charging(charging: Found[ChargingSettings], report: Report) -> None:
     """The time zone is known here, and the two temperatures are in order."""
     try:
         find_zone(charging.get("timezone") or "UTC")
     except ValueError as error:
         report.problem(("charging", "timezone"), str(error), "write an IANA name, for example Europe/Amsterdam")
+    for name, least_possible in _LEAST.items():
+        value = charging.get(name)
+        if value is not None and value < least_possible:
+            report.warn(
+                ("charging", name),
+                f"nobody can charge with less than {least_possible:g}",
+                "a car needs 6 A (IEC 61851)",
+            )
     full, least = charging.get("full_current_up_to_c"), charging.get("least_current_at_c")
     if full is not None and least is not None and full >= least:
         report.problem(

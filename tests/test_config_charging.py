@@ -46,6 +46,7 @@ def test_everything_said_arrives() -> None:
         "touching_overlaps": True,
         "zero_duration_ends": False,
         "station_total": False,
+        "refuse_fewer_phases": True,
     }
     evses = [{"id": 2, "priority": 7, "phase_rotation": "STR"}]
     setup = setup_of(parse(file(charging=charging, evse=evses)))
@@ -58,6 +59,7 @@ def test_everything_said_arrives() -> None:
     assert made.policy.touching_overlaps
     assert not made.policy.zero_duration_ends
     assert not made.policy.station_total
+    assert made.refuse_fewer_phases
     assert (made.derating.full_c, made.derating.least_c) == (60, 75)
     assert made.zone is not None
     assert made.zone.offset_s(1_719_792_000) == 7200
@@ -78,3 +80,9 @@ def test_everything_said_arrives() -> None:
 def test_what_cannot_be_names_its_field(charging: dict[str, Any], field: str) -> None:
     with pytest.raises(ConfigError, match=field.replace(".", r"\.")):
         parse(file(charging=charging))
+
+
+def test_a_fuse_below_the_least_current_is_warned_about() -> None:
+    found = parse(file(charging={"station_max_a": 4, "imbalance_max_a": 3, "station_max_w": 7000}))
+    assert len(found.warnings) == 2
+    assert all("nobody can charge" in warning for warning in found.warnings)

@@ -20,7 +20,7 @@ OK, FAILED, WRONG = 0, 1, 2
 LONGEST_S = 366 * 86_400
 # Words of the engine's enumerations, the default first: the command line starts without the engine, a test compares them.
 UNITS = ("A", "W")
-GAPS = ("station-maximum", "omit")
+GAPS = ("hardware", "omit")
 PHASE_RULES = ("lowest", "winner")
 DESCRIPTION = """The limit over time that a station works out of its charging profiles, and one sentence for every change of it or of
 its cause. The file holds profiles of OCPP 1.6, 2.0.1 or 2.1, requests with profiles, whole messages, or a log with one message a line.

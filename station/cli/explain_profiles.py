@@ -40,7 +40,7 @@ ANY_21 = replace(
     evse_sleep=True,
 )
 """What any station of 2.1 refuses: nothing for want of an ability, as we do not know the station."""
-MAXIMUM = "station maximum"
+MAXIMUM = "hardware"
 UNNAMED = "the transaction"
 """The running transaction when nobody says its id."""
 
@@ -133,7 +133,7 @@ def answer(content: Content, question: Question) -> Answer:
     notes = [*content.notes, *bench.notes]
     if content.skipped:
         notes.append(f"{content.skipped} lines or messages without a profile were skipped")
-    if composite.duration < question.duration and question.policy.gaps is Gaps.STATION_MAXIMUM:
+    if composite.duration < question.duration and question.policy.gaps is Gaps.HARDWARE:
         notes.append(f"it ends early: there are more than {MOST_STEPS} changes")
     return Answer(question, evse, tx, installed, composite, changes, tuple(bench.refused), tuple(notes))
 

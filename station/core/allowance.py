@@ -242,14 +242,12 @@ def fewer_phases(evse: EvseState) -> bool:
 
 def caps(turn: Turn, evse: EvseState | None, where: Site, unit: RateUnit) -> list[Source]:
     """Constant bounds of the hardware and the installation, in the unit asked for."""
-    phases = max(1, where.phases)
-    if evse is not None:
-        found = _hardware(evse)
-    else:
-        setup = turn.state.charging.setup
-        found = [] if setup.station_max_a is None else [(STATION, setup.station_max_a)]
-        if setup.station_max_w is not None:
-            found.append((STATION, setup.station_max_w / (float(where.voltage_v) * phases)))
+    setup, phases = turn.state.charging.setup, max(1, where.phases)
+    found = [] if evse is None else _hardware(evse)
+    if setup.station_max_a is not None:
+        found.append((STATION, setup.station_max_a))
+    if setup.station_max_w is not None:
+        found.append((STATION, setup.station_max_w / (float(where.voltage_v) * phases)))
     factor = where.voltage_v * phases if unit is RateUnit.W else Fraction(1)
     return [
         Source(cause, None, None, None, _exact(most) * factor, None, raw=_exact(most), unit=RateUnit.A)

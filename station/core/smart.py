@@ -72,6 +72,7 @@ def capabilities(turn: Turn) -> validate.Capabilities:
         max_periods=setup.max_periods,
         max_profiles=setup.max_profiles,
         phase_switching=turn.model.boolean(allowance.CONTROLLER, "ACPhaseSwitchingSupported"),
+        leaves_phases_out=all(info.phase_switching for info in infos.values()),
         transactions={n: evse.open_tx.tx_id if evse.open_tx else None for n, evse in state.evses.items()},
     )
 
@@ -92,7 +93,7 @@ def judge(
         evse,
         charging.profiles.values(),
         capabilities(turn),
-        rules,
+        replace(rules, phases_ensured=True) if charging.setup.refuse_fewer_phases else rules,
         charging.setup.policy,
         now=int(turn.now.wall),
         source=source,

@@ -26,7 +26,7 @@ from station.core.events import (
     VariableWrite,
 )
 from station.core.smart import MOST_STEPS
-from station.core.types import ChargingState, IdToken
+from station.core.types import ChargingState, EvseInfo, IdToken
 from tests.core.rig import Rig
 from tests.core.smart_rig import at, clear, composite, install, limited
 
@@ -274,6 +274,28 @@ def test_composite_schedule_of_an_evse_and_of_the_station() -> None:
     assert [(p.start, p.limit.total) for p in station.periods if p.limit] == [(0, 40)]
     watts = composite(rig, 2, 300, RateUnit.W)
     assert [p.limit.total for p in watts.periods if p.limit] == [32 * 230 * 3]
+
+
+def test_fewer_phases_than_a_vehicle_might_use_can_be_refused() -> None:
+    """K01.FR.43, read strictly, where the operator wants it so and the board cannot leave phases out."""
+    one_phase = limited(1, DEFAULT, (0, 16.0), phases=1)
+    strict = ChargingSetup(refuse_fewer_phases=True)
+    assert install(Rig(), one_phase).status == "Accepted"
+    assert install(Rig(charging=strict), one_phase).reason == "InvalidSchedule"
+    assert (
+        install(Rig(charging=strict, info=lambda n: EvseInfo(n, phase_switching=True)), one_phase).status == "Accepted"
+    )
+
+
+def test_the_fuse_of_the_grid_connection_is_in_every_plan() -> None:
+    rig = Rig(evses=2, charging=ChargingSetup(station_max_a=20.0))
+    for evse in (0, 1, 2):
+        made = composite(rig, evse, 300)
+        assert [period.limit and period.limit.total for period in made.periods] == [20]
+        assert made.periods[0].binding is not None
+        assert made.periods[0].binding.name == "station limit"
+    rig = Rig(charging=ChargingSetup(station_max_w=6900.0))
+    assert composite(rig, 1, 300, RateUnit.W).periods[0].limit == PhaseLimits(Fraction(6900))
 
 
 def test_where_gaps_are_left_out_only_profiles_are_shown() -> None:

@@ -24,6 +24,7 @@ class Capabilities:
     max_profiles: int = 100
     max_schedules: int = 1  # 3 with ISO 15118 (K01.FR.34)
     phase_switching: bool = False
+    leaves_phases_out: bool = False
     dc_input_phase_control: bool = False
     transactions: Mapping[int, str | None] = field(default_factory=dict)  # EVSE -> core id of its open transaction
 

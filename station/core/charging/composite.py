@@ -88,7 +88,7 @@ def compose(
     if len(members) == 1:
         return replace(_composite(known, members[0].site, members[0].tx, asked, caps), evse=0)
     # A gap is filled when everything is added up.
-    inner = replace(asked, policy=replace(policy, gaps=Gaps.STATION_MAXIMUM))
+    inner = replace(asked, policy=replace(policy, gaps=Gaps.HARDWARE))
     grid = _composite(known, replace(site, maximum_a=None), None, inner, caps)
     parts = [_composite(known, member.site, member.tx, inner, grid=False) for member in members]
     behind = list(zip(parts, (member.site for member in members), strict=True))

@@ -14,8 +14,10 @@ from station.core.charging.profiles import Installed
 
 @dataclass(frozen=True, slots=True)
 class ChargingSetup:
-    """What the operator's file says. station_max_a: fuse of the grid connection per phase, station_max_w: in total;
-    imbalance_max_a: most difference between two phases. priority: per EVSE. max_*: what the device model tells as limits of
+    """What the operator's file says.
+
+    station_max_a: fuse of the grid connection per phase, station_max_w: in total; imbalance_max_a: most difference between two phases.
+    priority: per EVSE. refuse_fewer_phases: see `Rules.phases_ensured`. max_*: what the device model tells as limits of
     SmartChargingCtrlr.
     """
 
@@ -27,6 +29,7 @@ class ChargingSetup:
     station_max_w: float | None = None
     imbalance_max_a: float | None = None
     priority: Mapping[int, int] = field(default_factory=dict)
+    refuse_fewer_phases: bool = False
     max_stack_level: int = 20
     max_periods: int = 1024
     max_profiles: int = 100

@@ -12,7 +12,7 @@ from enum import Enum
 class Gaps(Enum):
     """What a composite schedule shows where no profile gives a limit (K08; OCTT TC_K_39 asks for a period even without any)."""
 
-    STATION_MAXIMUM = "station maximum"  # what the hardware can deliver: it is the limit that will be in force
+    HARDWARE = "hardware"  # what board, cable and wiring can deliver: it is the limit that will be in force
     OMIT = "omit"  # no period: it starts later, ends earlier; an interior gap cannot be told and counts as the maximum
 
 
@@ -34,7 +34,7 @@ class Policy:
     (K08.FR.03; 1.6 5.7); False: those limits alone.
     """
 
-    gaps: Gaps = Gaps.STATION_MAXIMUM
+    gaps: Gaps = Gaps.HARDWARE
     phases: PhaseRule = PhaseRule.LOWEST
     recurring_before_start: bool = False
     touching_overlaps: bool = False

@@ -12,7 +12,7 @@ from station.core.charging.profiles import RateUnit
 from station.core.charging.rates import exact
 from station.core.charging.shapes import CompositePeriod, PhaseLimits, Site, Source
 
-MAXIMUM = "station maximum"
+MAXIMUM = "hardware"
 
 
 class Teller:

@@ -122,6 +122,6 @@ def _phases_offered(case: Case, supply: int, period: Period) -> Fault | None:
     if period.phases > supply:
         return Fault("InvalidSchedule", "numberPhases", f"the supply has {supply}")
     # K01.FR.43
-    if period.phases < supply and case.rules.phases_ensured and not case.station.phase_switching:
+    if period.phases < supply and case.rules.phases_ensured and not case.station.leaves_phases_out:
         return Fault("InvalidSchedule", "numberPhases", f"this station cannot keep a vehicle from using all {supply}")
     return None

@@ -374,7 +374,7 @@ def test_periods_in_which_nothing_limits_are_one_though_a_setpoint_had_lines() -
 def test_a_window_is_its_two_parts(
     found: list[Installed], site: Site, policy: Policy, unit: RateUnit, middle: int
 ) -> None:
-    policy = replace(policy, gaps=Gaps.STATION_MAXIMUM)
+    policy = replace(policy, gaps=Gaps.HARDWARE)
 
     def part(begin: int, end: int) -> list[CompositePeriod]:
         made = compose(found, site, TX, start=NOW + begin, duration=end - begin, unit=unit, policy=policy)
@@ -405,7 +405,7 @@ def test_the_limit_now_is_the_composite_of_this_second(found: list[Installed], s
     site = replace(site, evse=max(1, site.evse))
     ours = compose(
         found, replace(site, maximum_a=None), TX, start=NOW, duration=1, unit=RateUnit.A,
-        policy=replace(policy, gaps=Gaps.STATION_MAXIMUM), merge_causes=False,
+        policy=replace(policy, gaps=Gaps.HARDWARE), merge_causes=False,
     )  # fmt: skip
     period, _ = limit_at(found, site, TX, now=NOW, policy=policy)
     assert period == ours.periods[0]
@@ -458,5 +458,5 @@ def test_the_quick_way_is_the_thorough_way(found: list[Installed], site: Site, t
 def test_the_words_are_where_they_were() -> None:
     """What other modules import from here lives in small modules beside it."""
     assert (shapes.Composite, shapes.Site) == (Composite, Site)
-    assert {telling.MAXIMUM, totals.TOGETHER} == {"station maximum", "EVSEs together"}
+    assert {telling.MAXIMUM, totals.TOGETHER} == {"hardware", "EVSEs together"}
     assert leads.Shape(False, 3, None, None).limit is None

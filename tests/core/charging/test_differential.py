@@ -275,7 +275,7 @@ def _is_in_order_and_merged(case: Case, composite: Composite) -> None:
     starts = [period.start for period in composite.periods]
     assert starts == sorted(set(starts))
     assert all(0 <= start < composite.duration for start in starts)
-    if case.policy.gaps is Gaps.STATION_MAXIMUM:
+    if case.policy.gaps is Gaps.HARDWARE:
         assert (composite.start, composite.duration, starts[0]) == (BASE, case.duration, 0)
     for one, other in zip(composite.periods, composite.periods[1:], strict=False):
         assert (one.limit, one.phases, one.phase_to_use) != (other.limit, other.phases, other.phase_to_use)

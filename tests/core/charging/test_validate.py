@@ -255,7 +255,7 @@ def test_phases(
 @pytest.mark.parametrize("switching", [False, True])
 def test_fewer_phases_than_the_supply_read_strictly(switching: bool) -> None:
     """K01.FR.43, which the default rules leave to the vehicle."""
-    at, rules = station(phase_switching=switching), replace(RULES_201, phases_ensured=True)
+    at, rules = station(leaves_phases_out=switching), replace(RULES_201, phases_ensured=True)
     assert reason(with_periods(profile(), period(phases=1)), at=at, rules=rules) == (
         None if switching else "InvalidSchedule"
     )
