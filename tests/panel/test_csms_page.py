@@ -333,6 +333,27 @@ def test_quick_buttons_write_read_and_fetch_a_log(browser: Browser, bench: Bench
     assert browser.complaints() == []
 
 
+@pytest.mark.parametrize("name", [OLD, NEW])
+def test_quick_buttons_set_ask_for_and_clear_a_limit(browser: Browser, bench: Bench, name: str) -> None:
+    station = bench.new if name == NEW else bench.old
+    station.do("profile_clear")
+    station.do("profile_add", id=1, stack_level=1, steps=[[0, 20]])
+    browser.open(bench.url)
+    pick(browser, name)
+    browser.click("[data-action=SetChargingProfile]", "Default limit")
+    latest(browser, "SetChargingProfile", "Accepted")
+    assert {each["id"] for each in station.look("profiles")["profiles"]} == {1, 9001}, "none of another's is replaced"
+    browser.click("[data-action=GetCompositeSchedule]", "Composite schedule")
+    latest(browser, "GetCompositeSchedule", "Accepted")
+    browser.click("[data-action=ClearChargingProfile]", "Clear limits")
+    latest(browser, "ClearChargingProfile", "Accepted")
+    assert [each["id"] for each in station.look("profiles")["profiles"]] == [1]
+    choose(browser, "[name=ClearChargingProfile-which]", "TxDefaultProfile")
+    browser.click("[data-action=ClearChargingProfile]")
+    browser.until(lambda: station.look("profiles")["profiles"] == [], "all of this purpose are gone")
+    assert browser.complaints() == []
+
+
 def test_the_conversation_is_filtered_and_exported(browser: Browser, bench: Bench) -> None:
     browser.open(bench.url)
     choose(browser, "[name=filter-station]", OLD)

@@ -21,6 +21,13 @@ const EVSE = { name: "evse", label: "EVSE", short: true, optional: true };
 const CONNECTOR = { name: "connector", label: "Connector", short: true, value: "1" };
 const TOKEN = { name: "token", label: "Card", offer: /** @type {const} */ ("tokens"), value: "04A1B2C3" };
 const RUNNING = { name: "transaction", label: "Transaction", offer: /** @type {const} */ ("running") };
+const AMPS = { name: "amps", label: "A", short: true, value: "16" };
+const SPAN = [{ name: "duration", label: "Seconds", short: true, value: "86400" }, { name: "unit", label: "Unit", words: ["A", "W"] }];
+/** The limit that the button "Default limit" has set. */
+const OURS = "Default limit";
+const TX_PURPOSES = ["TxDefaultProfile", "TxProfile"];
+/** Plus the number of the EVSE: far from the ids that others give, so the button replaces its own limits only. */
+const FIRST_ID = 9000;
 const LOGS = ["DiagnosticsLog", "SecurityLog"];
 const TRIGGERS = [
   "StatusNotification", "MeterValues", "TransactionEvent", "BootNotification", "Heartbeat", "LogStatusNotification",
@@ -66,7 +73,9 @@ const QUICKS_201 = [
   { label: "Report", action: "GetBaseReport", fields: [{ name: "base", label: "Base", words: ["FullInventory", "ConfigurationInventory", "SummaryInventory"] }], payload: (v) => ({ requestId: freshNumber(), reportBase: v["base"] }) },
   { label: "Log", action: "GetLog", fields: [{ name: "type", label: "Log", words: LOGS }], payload: getLog },
   { label: "Certificate", action: "InstallCertificate", fields: [{ name: "type", label: "Kind", words: ["CSMSRootCertificate", "ManufacturerRootCertificate", "V2GRootCertificate", "MORootCertificate"] }], edit: true, payload: (v) => ({ certificateType: v["type"], certificate: "" }) },
-  { label: "Limit", action: "SetChargingProfile", fields: [{ ...EVSE, optional: false, value: "1" }, { name: "amps", label: "A", short: true, value: "16" }], payload: profile201 },
+  { label: "Default limit", action: "SetChargingProfile", fields: [{ ...EVSE, optional: false, value: "1" }, AMPS], payload: profile201 },
+  { label: "Clear limits", action: "ClearChargingProfile", fields: [{ name: "which", label: "Which", words: [OURS, ...TX_PURPOSES, "ChargingStationMaxProfile"] }, { ...EVSE, value: "1" }], payload: clear201 },
+  { label: "Composite schedule", action: "GetCompositeSchedule", fields: [{ ...EVSE, optional: false, value: "1" }, ...SPAN], payload: (v) => ({ evseId: whole(v["evse"] ?? ""), ...span(v) }) },
 ];
 
 /** @type {Quick[]} */
@@ -82,7 +91,9 @@ const QUICKS_16 = [
   { label: "Log", action: "GetLog", fields: [{ name: "type", label: "Log", words: LOGS }], payload: getLog },
   { label: "Diagnostics", action: "GetDiagnostics", fields: [], payload: (_v, upload) => ({ location: upload }) },
   { label: "Certificate", action: "InstallCertificate", fields: [{ name: "type", label: "Kind", words: ["CentralSystemRootCertificate", "ManufacturerRootCertificate"] }], edit: true, payload: (v) => ({ certificateType: v["type"], certificate: "" }) },
-  { label: "Limit", action: "SetChargingProfile", fields: [{ ...CONNECTOR, value: "1" }, { name: "amps", label: "A", short: true, value: "16" }], payload: profile16 },
+  { label: "Default limit", action: "SetChargingProfile", fields: [CONNECTOR, AMPS], payload: profile16 },
+  { label: "Clear limits", action: "ClearChargingProfile", fields: [{ name: "which", label: "Which", words: [OURS, ...TX_PURPOSES, "ChargePointMaxProfile"] }, { ...CONNECTOR, optional: true }], payload: clear16 },
+  { label: "Composite schedule", action: "GetCompositeSchedule", fields: [CONNECTOR, ...SPAN], payload: (v) => ({ connectorId: whole(v["connector"] ?? ""), ...span(v) }) },
 ];
 
 /** @param {string} version */
@@ -107,16 +118,46 @@ function getLog(values, upload) {
   return { logType: values["type"], requestId: freshNumber(), log: { remoteLocation: upload } };
 }
 
+/** The id of the default limit of an EVSE (a connector). @param {string} text */
+function limitId(text) {
+  const number = whole(text);
+  return typeof number === "number" ? FIRST_ID + number : FIRST_ID;
+}
+
 /** @param {Values} values */
 function profile201(values) {
-  const schedule = { id: 1, chargingRateUnit: "A", chargingSchedulePeriod: [{ startPeriod: 0, limit: Number(values["amps"]) }] };
-  const profile = { id: 1, stackLevel: 0, chargingProfilePurpose: "TxDefaultProfile", chargingProfileKind: "Absolute", chargingSchedule: [{ ...schedule, startSchedule: new Date().toISOString() }] };
-  return { evseId: whole(values["evse"] ?? ""), chargingProfile: profile };
+  const evse = values["evse"] ?? "";
+  const schedule = { id: limitId(evse), chargingRateUnit: "A", chargingSchedulePeriod: [{ startPeriod: 0, limit: Number(values["amps"]) }] };
+  const profile = { id: limitId(evse), stackLevel: 0, chargingProfilePurpose: "TxDefaultProfile", chargingProfileKind: "Absolute", chargingSchedule: [{ ...schedule, startSchedule: new Date().toISOString() }] };
+  return { evseId: whole(evse), chargingProfile: profile };
 }
 
 /** @param {Values} values */
 function profile16(values) {
+  const connector = values["connector"] ?? "";
   const schedule = { startSchedule: new Date().toISOString(), chargingRateUnit: "A", chargingSchedulePeriod: [{ startPeriod: 0, limit: Number(values["amps"]) }] };
-  const profile = { chargingProfileId: 1, stackLevel: 0, chargingProfilePurpose: "TxDefaultProfile", chargingProfileKind: "Absolute", chargingSchedule: schedule };
-  return { connectorId: whole(values["connector"] ?? ""), csChargingProfiles: profile };
+  const profile = { chargingProfileId: limitId(connector), stackLevel: 0, chargingProfilePurpose: "TxDefaultProfile", chargingProfileKind: "Absolute", chargingSchedule: schedule };
+  return { connectorId: whole(connector), csChargingProfiles: profile };
+}
+
+/** @param {Values} values */
+function clear201(values) {
+  const { which, evse = "" } = values;
+  if (which === OURS) return { chargingProfileId: limitId(evse) };
+  // A ChargingStationMaxProfile is of the station itself, whatever EVSE stands in the line.
+  const place = evse === "" || !TX_PURPOSES.includes(which ?? "") ? {} : { evseId: whole(evse) };
+  return { chargingProfileCriteria: { chargingProfilePurpose: which, ...place } };
+}
+
+/** @param {Values} values */
+function clear16(values) {
+  const { which, connector = "" } = values;
+  if (which === OURS) return { id: limitId(connector) };
+  const place = connector === "" || !TX_PURPOSES.includes(which ?? "") ? {} : { connectorId: whole(connector) };
+  return { chargingProfilePurpose: which, ...place };
+}
+
+/** @param {Values} values */
+function span(values) {
+  return { duration: whole(values["duration"] ?? ""), chargingRateUnit: values["unit"] };
 }
