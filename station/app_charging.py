@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from station.config_charging import ChargingSettings
-from station.core.charging.balance import Strategy, Tuning
+from station.core.charging.balance_types import Strategy, Tuning
 from station.core.charging.limits import Derating
 from station.core.charging.memory import ChargingSetup
 from station.core.charging.policy import Gaps, PhaseRule, Policy

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from station.config_fields import Flag, Number, Text, setting
 from station.config_read import Found
 from station.config_toml import Report
-from station.core.charging.balance import Strategy
+from station.core.charging.balance_types import Strategy
 from station.core.charging.policy import Gaps, PhaseRule
 from station.zone import find_zone
 

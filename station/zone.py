@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from datetime import UTC, datetime, tzinfo
 
 __all__ = ["LocalZone", "find_zone"]
 
 
 class LocalZone:
-    """A `station.core.charging.composite.Zone`."""
+    """A `station.core.charging.shapes.Zone`."""
 
     __slots__ = ("_info",)
 
-    def __init__(self, info: ZoneInfo) -> None:
+    def __init__(self, info: tzinfo) -> None:
         self._info = info
 
     def offset_s(self, wall: int) -> int:
@@ -26,6 +25,8 @@ def find_zone(name: str) -> LocalZone | None:
     """The zone of that name (IANA), None for UTC. Raises ValueError when the system does not know it."""
     if name == "UTC":
         return None
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # a site on UTC does without
+
     try:
         return LocalZone(ZoneInfo(name))
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:

@@ -11,6 +11,8 @@ from station.clock import iso
 __all__ = ["CHARGING_BLOCKS"]
 
 MOST_STEPS = 4
+OFF = Block("", (), (("smart charging is switched off: these limit nothing",),))
+OFF_PLAN = Block("", (), (("smart charging is switched off: profiles limit nothing",),))
 Result = Mapping[str, Any]
 
 
@@ -18,7 +20,8 @@ def _profiles(result: Result) -> list[Block]:
     """The answer of `profiles`."""
     head = ("id", "for", "purpose", "stack", "kind", "steps", "valid", "source", "transaction")
     rows = tuple(_profile(row) for row in result["profiles"])
-    return [Block("profiles", head, rows) if rows else Block("", (), (("no charging profiles",),))]
+    blocks = [Block("profiles", head, rows) if rows else Block("", (), (("no charging profiles",),))]
+    return blocks if result.get("enabled", True) else [OFF if rows else OFF_PLAN, *blocks]
 
 
 def _profile(row: Result) -> tuple[str, ...]:
@@ -82,6 +85,8 @@ def _plan(result: Result) -> list[Block]:
         for row in period["sources"]
     )
     blocks = [Block("", (), about), Block("changes", ("when", "limit", "why"), changes)]
+    if not result.get("enabled", True):
+        blocks.insert(0, OFF_PLAN)
     return blocks + ([Block("sources now", ("source", "allows", "given", ""), sources)] if sources else [])
 
 

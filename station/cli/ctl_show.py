@@ -18,6 +18,10 @@ __all__ = ["Block", "JsonShow", "PlainShow", "Show", "blocks_of", "event_line", 
 WIDEST_TABLE = 8
 """Columns from which on things with fields inside of fields get a column each, and every field a row."""
 LONGEST_CELL = 60
+WHOLE = frozenset({"cause"})
+"""Fields that are shown in full, however long."""
+WALLS = frozenset({"departs"})
+"""Fields that are wall seconds, for people a time."""
 
 
 class Show(Protocol):
@@ -126,6 +130,8 @@ def _is_table(value: object) -> bool:
 def _pairs(key: str, value: object) -> list[tuple[str, str]]:
     if isinstance(value, dict) and value:
         return [pair for name, each in value.items() for pair in _pairs(f"{key}.{name}" if key else name, each)]
+    if key.rpartition(".")[2] in WALLS and isinstance(value, int | float) and not isinstance(value, bool):
+        return [(key, f"{iso(value)[:19]}Z")]
     return [(key, _text(value))]
 
 
@@ -136,7 +142,11 @@ def _table(title: str, rows: list[dict[str, Any]]) -> Block:
         return Block(title, tuple(names), tuple(tuple(_cell(row.get(name)) for name in names) for row in rows))
     flat = [dict(_pairs("", row)) for row in rows]
     keys = list(dict.fromkeys(key for row in flat for key in row))
-    return Block(title, (), tuple((key, *(_short(row.get(key, "-")) for row in flat)) for key in keys))
+    return Block(title, (), tuple((key, *(_cut(key, row.get(key, "-")) for row in flat)) for key in keys))
+
+
+def _cut(key: str, text: str) -> str:
+    return text if key in WHOLE else _short(text)
 
 
 def _cell(value: object) -> str:

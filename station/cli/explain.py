@@ -14,6 +14,7 @@ from station.errors import ConfigError
 
 if TYPE_CHECKING:
     from station.cli.explain_profiles import Question
+    from station.core.charging.composite import Zone
     from station.zone import LocalZone
 
 OK, FAILED, WRONG = 0, 1, 2
@@ -25,7 +26,9 @@ PHASE_RULES = ("lowest", "winner")
 DESCRIPTION = """The limit over time that a station works out of its charging profiles, and one sentence for every change of it or of
 its cause. The file holds profiles of OCPP 1.6, 2.0.1 or 2.1, requests with profiles, whole messages, or a log with one message a line.
 What a station would refuse is told and left out; the exit code is 1 then."""
-_DURATION = re.compile(r"(?:(\d{1,9})d)?(?:(\d{1,9})h)?(?:(\d{1,9})m(?:in)?)?(?:(\d{1,9})s?)?", re.IGNORECASE)
+_DURATION = re.compile(
+    r"(?:(\d{1,9})\s*d\s*)?(?:(\d{1,9})\s*h\s*)?(?:(\d{1,9})\s*m(?:in)?\s*)?(?:(\d{1,9})\s*s?)?", re.IGNORECASE
+)
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -44,7 +47,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         type=_duration,
         default=86_400,
         metavar="24h",
-        help="how long: 90m, 24h, 7d, seconds (default: 24h)",
+        help="how long: 90m, '10 min', 24h, 7d, seconds (default: 24h)",
     )
     explain.add_argument(
         "--unit",
@@ -57,6 +60,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         metavar="N",
         help="EVSE or connector; 0: the grid connection (default: the first in the file)",
     )
+    explain.add_argument("--station", metavar="NAME", help="whose messages count in a log of several stations")
     explain.add_argument(
         "--timezone",
         metavar="NAME",
@@ -85,16 +89,20 @@ def _add_station(explain: argparse.ArgumentParser) -> None:
         "--max-a", type=_positive, metavar="A", help="what the hardware can deliver per phase (default: any)"
     )
     group.add_argument(
-        "--transaction", metavar="ID", help="the running transaction (default: the one that the profiles name)"
+        "--transaction",
+        metavar="ID",
+        help="the running transaction (default: the one that the profiles or the log name)",
     )
     group.add_argument(
         "--started",
         type=_time,
         metavar="TIME",
-        help="when it was authorised and connected; Relative starts there (default: --at)",
+        help="when it was authorised and connected; Relative starts there (default: what a log tells of its start, else --at)",
     )
     group.add_argument(
-        "--no-transaction", action="store_true", help="none runs: one that begins at --at is assumed (K08.FR.06)"
+        "--no-transaction",
+        action="store_true",
+        help="none runs: TxProfiles are left out, and one that begins at --at is assumed (K08.FR.06)",
     )
     group.add_argument("--offline-since", type=_time, metavar="TIME", help="since when the CSMS is out of reach")
 
@@ -146,7 +154,9 @@ def _duration(text: str) -> int:
     days, hours, minutes, rest = (int(part or 0) for part in match.groups()) if match else (0, 0, 0, 0)
     seconds = ((days * 24 + hours) * 60 + minutes) * 60 + rest
     if not 0 < seconds <= LONGEST_S:
-        raise argparse.ArgumentTypeError(f"must be a time such as 90m, 24h, 7d or 3600, up to 366d (got {text})")
+        raise argparse.ArgumentTypeError(
+            f"must be a duration such as 90m, '10 min', 24h, 7d or 3600 s, up to 366d (got {text})"
+        )
     return seconds
 
 
@@ -175,7 +185,8 @@ def _run(arguments: argparse.Namespace) -> int:
         from station.cli.explain_plot import check_installed
 
         check_installed()
-    found = explain_profiles.answer(explain_input.read_file(arguments.file), question)
+    content = explain_input.read_file(arguments.file, moment=lambda text: _moment(text, question.zone))
+    found = explain_profiles.answer(explain_input.of_station(content, arguments.station), question)
     for warned in found.refused:
         print(f"warning: {warned}", file=sys.stderr)
     if arguments.json:
@@ -217,7 +228,7 @@ def _question(arguments: argparse.Namespace) -> Question:
         zone_name=arguments.timezone or "",
         offline_since=None if arguments.offline_since is None else _wall(arguments.offline_since, zone),
         policy=Policy(
-            gaps=Gaps(arguments.gaps.replace("-", " ")),
+            gaps=Gaps(arguments.gaps),
             phases=PhaseRule(arguments.phase_rule),
             recurring_before_start=arguments.recurring_before_start,
             touching_overlaps=arguments.touching_overlaps,
@@ -236,16 +247,23 @@ def _zone(name: str) -> LocalZone | None:
         raise ConfigError([f"--timezone: {error}; for instance Europe/Berlin"]) from error
 
 
-def _wall(text: str, zone: LocalZone | None) -> int:
-    """Whole wall seconds; a time without an offset is one of the local clock."""
-    from station.clock import Clock, parse_iso
+def _wall(text: str, zone: Zone | None) -> int:
+    """Whole wall seconds of an argument."""
+    from station.clock import Clock
 
     if text == "now":
         return int(Clock().now().wall)
     try:
-        wall = int(parse_iso(text))
-        if zone is None or datetime.fromisoformat(text.strip().upper()).tzinfo is not None:
-            return wall
-        return wall - zone.offset_s(wall - zone.offset_s(wall))
+        return int(_moment(text, zone))
     except (OverflowError, ValueError) as error:
         raise ConfigError([f"{text}: is out of range"]) from error
+
+
+def _moment(text: str, zone: Zone | None) -> float:
+    """Wall seconds; a time without an offset is one of the local clock. Raises ValueError, OverflowError."""
+    from station.clock import parse_iso
+
+    wall = parse_iso(text)
+    if zone is None or datetime.fromisoformat(text.strip().upper()).tzinfo is not None:
+        return wall
+    return wall - zone.offset_s(int(wall) - zone.offset_s(int(wall)))

@@ -16,7 +16,7 @@ Line = list[Piece]
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 ASCII = "    #####"
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
 NOBODY = "nothing limits"
 HEIGHT = 8
 WIDTH = 96
@@ -30,7 +30,7 @@ def cause_of(period: CompositePeriod) -> str:
 
 
 def letters(composite: Composite) -> Mapping[str, tuple[str, int]]:
-    """Each cause, in the order in which it first binds, with its letter and its number (the 27th begins again at A)."""
+    """Each cause, in the order in which it first binds, with its letter and its number (the 27th begins again at a)."""
     causes = dict.fromkeys(cause_of(period) for period in composite.periods)
     return {cause: (LETTERS[number % len(LETTERS)], number) for number, cause in enumerate(causes)}
 
@@ -64,7 +64,7 @@ def chart(composite: Composite, zone: Zone | None, *, blocks: str = BLOCKS, widt
     for mark, number in marks:
         _put(below, mark, f"cause {number}")
     told += [below, [(" " * (room + 1) + _axis(composite, zone, width), "dim")]]
-    told += [[(f"{letter} ", f"cause {number}"), (cause, "")] for cause, (letter, number) in known.items()]
+    told += [[(f"[{letter}] ", f"cause {number}"), (cause, "")] for cause, (letter, number) in known.items()]
     return told
 
 

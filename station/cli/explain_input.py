@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TextIO
 
+from station.cli.explain_log import NOWHERE, Charge, Charges, Moment, Stamp, of_line, of_object
+from station.clock import parse_iso
 from station.errors import ConfigError
 
-__all__ = ["MOST_BYTES", "Clearing", "Content", "Found", "Step", "read_file", "read_text"]
+__all__ = ["MOST_BYTES", "Clearing", "Content", "Found", "Step", "of_station", "read_file", "read_text"]
 
 MOST_BYTES = 16 * 1024 * 1024
 """A day's log of one station is far smaller; the longest schedule makes a profile of 100 KB."""
@@ -25,6 +27,8 @@ TEXTS = ("text", "frame", "message", "msg", "raw", "data")
 """Where log lines that are objects hold a frame: `text` in our own."""
 LISTS = ("profiles", "chargingProfiles", "chargingProfile", "csChargingProfiles")
 """Fields with one profile or several."""
+FRAMES = ("result", "frames")
+"""Fields around frames in answers of `station ctl frames` and of REST."""
 DEEPEST = 20
 
 
@@ -33,6 +37,7 @@ class Found:
     """One profile as it stood there. where: its place, for messages. evse None: not said. remote: it came with a remote start.
 
     legacy: it is of OCPP 1.6. source: chargingLimitSource of a report. refused: the station's answer, when the log tells of a refusal.
+    stamp: when it came and to which station, where a log says so.
     """
 
     where: str
@@ -42,6 +47,7 @@ class Found:
     source: str | None = None
     remote: bool = False
     refused: str | None = None
+    stamp: Stamp = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,7 @@ class Clearing:
     evse: int | None = None
     purpose: str | None = None
     stack_level: int | None = None
+    stamp: Stamp = NOWHERE
 
 
 Step = Found | Clearing
@@ -60,24 +67,33 @@ Step = Found | Clearing
 
 @dataclass(slots=True)
 class Content:
-    """Everything in a file, in its order. skipped: lines and messages without a profile; notes: what was expected and is missing."""
+    """Everything in a file, in its order. skipped: lines and messages without a profile; notes: what was expected and is missing.
+
+    charges: transactions that a log tells of.
+    """
 
     steps: list[Step] = field(default_factory=list)
+    charges: list[Charge] = field(default_factory=list)
     skipped: int = 0
     notes: list[str] = field(default_factory=list)
 
 
-def read_file(name: str, stdin: TextIO | None = None) -> Content:
+def read_file(name: str, stdin: TextIO | None = None, moment: Moment = parse_iso) -> Content:
     """The file, or standard input for `-`. Raises ConfigError that names the place, OSError."""
     if name == "-":
         text = (sys.stdin if stdin is None else stdin).read(MOST_BYTES + 1)
         _bounded(len(text), "standard input")
-        return read_text(text, "standard input")
-    with Path(name).open("rb") as file:
-        data = file.read(MOST_BYTES + 1)
+        return read_text(text, "standard input", moment)
+    try:
+        with Path(name).open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except FileNotFoundError as error:
+        raise ConfigError([f"{name}: does not exist"]) from error
+    except IsADirectoryError as error:
+        raise ConfigError([f"{name}: is a directory; name a file in it"]) from error
     _bounded(len(data), name)
     try:
-        return read_text(data.decode("utf-8-sig"), name)
+        return read_text(data.decode("utf-8-sig"), name, moment)
     except UnicodeDecodeError as error:
         raise ConfigError([f"{name}: is not text in UTF-8 (byte {error.start})"]) from error
 
@@ -87,11 +103,11 @@ def _bounded(size: int, shown: str) -> None:
         raise ConfigError([f"{shown}: is larger than {MOST_BYTES // 1024**2} MiB; cut out the part with the profiles"])
 
 
-def read_text(text: str, shown: str) -> Content:
-    """JSON, or lines with JSON in them. Raises ConfigError when there is no profile at all, and says why."""
+def read_text(text: str, shown: str, moment: Moment = parse_iso) -> Content:
+    """JSON, or lines with JSON in them. moment: of times in a log. Raises ConfigError when there is no profile at all, and says why."""
     if not text.strip():
         raise ConfigError([f"{shown}: is empty"])
-    reader = _Reader()
+    reader = _Reader(moment)
     try:
         value = json.loads(text, parse_int=_whole)
     except RecursionError as error:
@@ -105,13 +121,35 @@ def read_text(text: str, shown: str) -> Content:
     content = reader.content
     if not content.steps:
         raise ConfigError([f"{shown}: {note}" for note in content.notes or ["there is no charging profile in it"]])
+    content.charges = list(reader.charges)
     return content
 
 
+def of_station(content: Content, name: str | None) -> Content:
+    """What is for one station. name None: the only one. Raises ConfigError that names those there are."""
+    names = sorted({step.stamp.station for step in content.steps if step.stamp.station is not None})
+    shown = ", ".join(names)
+    if name is None and len(names) > 1:
+        raise ConfigError([f"there are messages of several stations ({shown}); say which one with --station NAME"])
+    if name is not None and name not in names:
+        raise ConfigError(
+            [f"--station {name}: has no profile here; {f'there is {shown}' if names else 'no station is named'}"]
+        )
+    chosen = name or next(iter(names), None)
+    if chosen is None:
+        return content
+    steps = [step for step in content.steps if step.stamp.station in {None, chosen}]
+    charges = [charge for charge in content.charges if charge.station in {None, chosen}]
+    return replace(content, steps=steps, charges=charges)
+
+
 class _Reader:
-    def __init__(self) -> None:
+    def __init__(self, moment: Moment) -> None:
         self.content = Content()
-        self._asked: dict[str, range] = {}  # message id -> the steps that it made
+        self.charges = Charges()
+        self._moment = moment
+        self._stamp = NOWHERE
+        self._asked: dict[tuple[str | None, str], range] = {}  # station and message id -> the steps that it made
 
     def lines(self, text: str) -> None:
         """A log; it may hold anything else too."""
@@ -119,9 +157,10 @@ class _Reader:
             if not line.strip():
                 continue
             before = len(self.content.steps)
-            value = _json_in(line)
+            start, value = _json_in(line)
             if value is not None:
-                self.take(_frame_in(value), f"line {number}")
+                self._stamp = of_line(line[:start], self._moment)
+                self._stamped(value, f"line {number}", 0)
             if len(self.content.steps) == before:
                 self.content.skipped += 1
         self.content.notes.clear()
@@ -133,11 +172,19 @@ class _Reader:
                 self._frame(kind, message, rest, where)
             case list() if depth < DEEPEST:
                 for number, each in enumerate(value):
-                    self.take(_frame_in(each), f"{where}[{number}]", depth + 1)
+                    self._stamped(each, f"{where}[{number}]", depth + 1)
             case dict():
                 self._object(value, where, depth)
             case _:
                 self._note(where, f"expected a charging profile or a message, found {type(value).__name__}")
+
+    def _stamped(self, value: Any, where: str, depth: int) -> None:
+        """A value, or the frame that an object of a log holds."""
+        frame, around = _frame_in(value), self._stamp
+        if frame is not value:
+            self._stamp = of_object(value, around, self._moment)
+        self.take(frame, where, depth)
+        self._stamp = around
 
     def _note(self, where: str, words: str) -> None:
         self.content.notes.append(f"{where}: {words}" if where else words)
@@ -151,13 +198,16 @@ class _Reader:
                 if any(name in payload for name in LISTS):
                     self._object(payload, f"{where} {action}".strip(), 0, remote=action in REMOTE_STARTS)
             case (2, [str(action), dict(payload)]) if action == CLEAR:
-                self.content.steps.append(_clearing(payload, f"{where} {action}".strip()))
+                self.content.steps.append(_clearing(payload, f"{where} {action}".strip(), self._stamp))
+            case (2, [str(action), dict(payload)]):
+                self.charges.call(message, action, payload, self._stamp.station)
             case (3, [dict(answer)]):
+                self.charges.answer(message, answer, self._stamp.station)
                 self._answer(message, answer)
         if len(self.content.steps) == before:
             self.content.skipped += where != "" and not where.startswith("line ")  # lines are counted by `lines`
         else:
-            self._asked[message] = range(before, len(self.content.steps))
+            self._asked[self._stamp.station, message] = range(before, len(self.content.steps))
 
     def _answer(self, message: str, answer: Mapping[str, Any]) -> None:
         """What the station refused is not in force there."""
@@ -166,7 +216,7 @@ class _Reader:
             return
         info = answer.get("statusInfo")
         reason = info.get("reasonCode") if isinstance(info, dict) else None
-        for number in self._asked.pop(message, range(0)):
+        for number in self._asked.pop((self._stamp.station, message), range(0)):
             step = self.content.steps[number]
             if isinstance(step, Found):
                 self.content.steps[number] = replace(step, refused=f"{status} ({reason})" if reason else status)
@@ -177,6 +227,10 @@ class _Reader:
         if _is_profile(value):
             self._found(value, where, {}, remote=remote)
             return
+        for name in FRAMES:
+            if isinstance(value.get(name), list | dict) and depth < DEEPEST:
+                self.take(value[name], f"{where}.{name}" if where else name, depth + 1)
+                return
         names = [name for name in LISTS if name in value]
         if not names:
             known = ", ".join(LISTS)
@@ -207,6 +261,7 @@ class _Reader:
                 evse=evse,
                 source=source if isinstance(source, str) else None,
                 remote=remote,
+                stamp=self._stamp,
             )
         )
 
@@ -228,7 +283,7 @@ def without_nulls(value: Any) -> Any:
     return [without_nulls(each) for each in value] if isinstance(value, list) else value
 
 
-def _clearing(payload: Mapping[str, Any], where: str) -> Clearing:
+def _clearing(payload: Mapping[str, Any], where: str, stamp: Stamp) -> Clearing:
     criteria = payload.get("chargingProfileCriteria")
     fields = {**payload, **(criteria if isinstance(criteria, dict) else {})}
 
@@ -243,6 +298,7 @@ def _clearing(payload: Mapping[str, Any], where: str) -> Clearing:
         evse=whole("evseId", "connectorId"),
         purpose=purpose if isinstance(purpose, str) else None,
         stack_level=whole("stackLevel"),
+        stamp=stamp,
     )
 
 
@@ -260,21 +316,21 @@ def _frame_in(value: Any) -> Any:
         for name in TEXTS:
             inner = value.get(name)
             if isinstance(inner, str) and inner.lstrip().startswith("["):
-                inner = _json_in(inner)
+                inner = _json_in(inner)[1]
             if isinstance(inner, list) and inner and inner[0] in {CALL, CALLRESULT}:
                 return inner
     return value
 
 
-def _json_in(line: str) -> Any:
-    """The JSON of a line, also behind a time stamp and an arrow; None when there is none."""
+def _json_in(line: str) -> tuple[int, Any]:
+    """The JSON of a line, also behind a time stamp and an arrow, and where it begins; None when there is none."""
     decoder = json.JSONDecoder(parse_int=_whole)
     for start in _starts(line):
         try:
-            return decoder.raw_decode(line, start)[0]
+            return start, decoder.raw_decode(line, start)[0]
         except (ValueError, RecursionError):
             continue
-    return None
+    return 0, None
 
 
 def _starts(line: str) -> Iterator[int]:

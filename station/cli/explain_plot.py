@@ -47,9 +47,16 @@ SETTINGS: Any = {
 
 
 def check_installed() -> None:
-    """Raises StationError that says what to install."""
+    """Raises StationError that says what to install, or why it does not start."""
     if importlib.util.find_spec("matplotlib") is None:
-        raise StationError("pictures need matplotlib: pip install 'pilotwire[plot]'")
+        raise StationError("pictures need matplotlib: pip install -e '.[plot]' where pilotwire was cloned")
+    try:
+        import matplotlib.figure  # noqa: F401  # whether it starts
+    except (ImportError, AttributeError, RuntimeError, ValueError, OSError) as error:
+        # Mostly another numpy than the one it was built for.
+        raise StationError(
+            f"pictures need matplotlib, and the one that is installed does not start: {error}"
+        ) from error
 
 
 def draw(answer: Answer, path: Path, kind: str) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from fractions import Fraction
 from typing import Any
 
-from station.cli.explain_input import Clearing, Content, Found
+from station.cli.explain_input import Clearing, Content, Found, Step
+from station.cli.explain_log import Charge
 from station.core.charging.composite import MOST_STEPS, Composite, Site, Source, Tx, Zone, compose
 from station.core.charging.explain import Change, explain
 from station.core.charging.policy import RULES_16, RULES_21, RULES_201, Gaps, Policy, Rules
@@ -22,11 +25,12 @@ from station.core.charging.profiles import (
     RateUnit,
 )
 from station.core.charging.validate import Capabilities, refusal, replaced
+from station.ocpp.explain import facet
 from station.ocpp.schemas import Schemas
 from station.ocpp.v16 import charging_profiles as v16
 from station.ocpp.v201 import charging_profiles as v201
 
-__all__ = ["Answer", "Question", "Warned", "answer"]
+__all__ = ["UNNAMED", "Answer", "Question", "Warned", "answer"]
 
 MOST_PERIODS = 1024
 ANY_21 = replace(
@@ -41,6 +45,7 @@ ANY_21 = replace(
 )
 """What any station of 2.1 refuses: nothing for want of an ability, as we do not know the station."""
 MAXIMUM = "hardware"
+LONGEST_WORD = 100
 UNNAMED = "the transaction"
 """The running transaction when nobody says its id."""
 
@@ -101,8 +106,9 @@ def answer(content: Content, question: Question) -> Answer:
     """Install what the file holds, and evaluate it. Never raises for what is in the file."""
     evse = question.evse if question.evse is not None else _first_evse(content)
     bench = _Bench(question, evse)
-    readable = [(step, bench.read(step)) if isinstance(step, Found) else (step, None) for step in content.steps]
-    tx = _transaction(question, evse, readable, bench.notes)
+    steps = _until(content.steps, question.at, bench.notes)
+    readable = [(step, bench.read(step)) if isinstance(step, Found) else (step, None) for step in steps]
+    tx = _transaction(question, evse, readable, content.charges, bench.notes)
     for step, read in readable:
         if isinstance(step, Clearing):
             bench.clear(step)
@@ -130,9 +136,13 @@ def answer(content: Content, question: Question) -> Answer:
         merge_causes=False,
     )
     changes = explain(composite, question.zone, installed=installed, tx=tx)
-    notes = [*content.notes, *bench.notes]
+    notes = [*content.notes, *_elsewhere(question, readable), *bench.notes]
     if content.skipped:
-        notes.append(f"{content.skipped} lines or messages without a profile were skipped")
+        several = content.skipped > 1
+        notes.append(
+            f"{content.skipped} {'lines or messages' if several else 'line or message'} without a profile "
+            f"{'were' if several else 'was'} skipped"
+        )
     if composite.duration < question.duration and question.policy.gaps is Gaps.HARDWARE:
         notes.append(f"it ends early: there are more than {MOST_STEPS} changes")
     return Answer(question, evse, tx, installed, composite, changes, tuple(bench.refused), tuple(notes))
@@ -164,9 +174,36 @@ class _Read:
 Readable = Sequence[tuple[Found | Clearing, _Read | None]]
 
 
-def _transaction(question: Question, evse: int, readable: Readable, notes: list[str]) -> Tx | None:
+def _until(steps: Sequence[Step], at: int, notes: list[str]) -> Sequence[Step]:
+    """A log is played up to the moment that is asked for; what has no date is played whenever it came."""
+    later = sum(step.stamp.at is not None and step.stamp.at > at for step in steps)
+    undated = sum(step.stamp.log and step.stamp.at is None for step in steps)
+    if later == 1:
+        notes.append("1 profile message comes after --at and was left out")
+    elif later:
+        notes.append(f"{later} profile messages come after --at and were left out")
+    if undated == 1:
+        notes.append("1 profile message has no date and was applied, even if it came after --at")
+    elif undated:
+        notes.append(f"{undated} profile messages have no date and were applied, even if they came after --at")
+    return [step for step in steps if step.stamp.at is None or step.stamp.at <= at]
+
+
+def _elsewhere(question: Question, readable: Readable) -> Iterator[str]:
+    """Nobody should take the silence about an EVSE for an answer."""
+    evses = sorted({read.evse for _, read in readable if read is not None})
+    if question.evse and any(evses) and question.evse not in evses:
+        places = [f"EVSE {one}" if one else "the whole station" for one in evses]
+        yield f"no profile names EVSE {question.evse}: there are profiles for {', '.join(places)}"
+
+
+def _transaction(
+    question: Question, evse: int, readable: Readable, charges: Sequence[Charge], notes: list[str]
+) -> Tx | None:
+    """The running one: of the command line, of the TxProfiles, or the one that a log tells of at this EVSE."""
     if not question.running:
         return None
+    over = {one.tx_id for one in charges if one.ended is not None and one.ended <= question.at}
     named = dict.fromkeys(
         read.profile.tx_id
         for _, read in readable
@@ -174,16 +211,26 @@ def _transaction(question: Question, evse: int, readable: Readable, notes: list[
         and read.evse == evse
         and read.profile.purpose is Purpose.TX
         and read.profile.tx_id is not None
+        and read.profile.tx_id not in over
     )
+    begun = {
+        one.tx_id: one.began
+        for one in charges
+        if one.began is not None and one.began <= question.at and one.tx_id not in over
+    }
     tx_id = question.transaction
     if tx_id is None:
-        tx_id = next(reversed(named), None) or UNNAMED
+        here = [one.tx_id for one in charges if one.evse == evse and one.tx_id in begun]
+        tx_id = next(reversed([*here[-1:], *named]), None) or UNNAMED
         if len(named) > 1:
             notes.append(
                 f"there are profiles of several transactions ({', '.join(str(one) for one in named)}); the last is taken for the "
                 "running one, --transaction ID says another"
             )
-    return Tx(tx_id, question.at if question.started is None else question.started)
+    started = question.started
+    if started is None:
+        started = int(begun.get(tx_id, question.at))
+    return Tx(tx_id, started)
 
 
 class _Bench:
@@ -211,8 +258,12 @@ class _Bench:
         if found.remote and profile.tx_id is not None:
             profile = replace(profile, tx_id=None)  # it is for the transaction that it starts (K05, 1.6 5.11)
         if profile.kind is Kind.DYNAMIC and profile.dyn_updated is None:
-            profile = replace(profile, dyn_updated=self.question.at)  # 2.1 K28: missing means now
+            profile = replace(profile, dyn_updated=self._when(found))  # 2.1 K28: missing means now
         return _Read(profile, self._place(found, profile), rules)
+
+    def _when(self, found: Found) -> int:
+        """When it was set."""
+        return self.question.at if found.stamp.at is None else int(found.stamp.at)
 
     def _place(self, found: Found, profile: Profile) -> int:
         if found.evse is not None:
@@ -226,7 +277,7 @@ class _Bench:
             problem = _schema_problem("1.6", {"connectorId": 0, "csChargingProfiles": payload}, "csChargingProfiles")
             if problem is not None:
                 raise ProfileError(*problem)
-            read = v16.read_profile(payload, str, now=self.question.at, most_periods=MOST_PERIODS)
+            read = v16.read_profile(payload, str, now=self._when(found), most_periods=MOST_PERIODS)
             return read, RULES_16
         profile = v201.read_profile(payload, most_periods=MOST_PERIODS)
         message = {"evseId": 0, "chargingProfile": payload}
@@ -260,7 +311,7 @@ class _Bench:
             gone = self.installed.pop(old, None)
             if gone is not None and gone.profile != profile:
                 self.notes.append(f"{found.where}: profile {profile.id} replaces {_named(gone, profile)}")
-        self.installed[profile.id] = Installed(profile, read.evse, source, self.question.at)
+        self.installed[profile.id] = Installed(profile, read.evse, source, self._when(found))
 
     def _source(self, found: Found, profile: Profile) -> LimitSource:
         """Who installed it. External constraints of a report, or by themselves, are those of a system that was no CSMS (K01.FR.22)."""
@@ -290,7 +341,7 @@ class _Bench:
             ),
             read.rules,
             question.policy,
-            now=question.at,
+            now=self._when(found),
             remote_start=found.remote and profile.tx_id is None,
             source=source,
         )
@@ -328,8 +379,24 @@ def _fits(step: Clearing, one: Installed) -> bool:
 
 def _schema_problem(version: str, payload: Mapping[str, Any], field_name: str) -> tuple[str, str] | None:
     """Path within the profile, and what is wrong there."""
-    problem = Schemas.for_version(version).request("SetChargingProfile").problem(payload)
+    validator = Schemas.for_version(version).request("SetChargingProfile")
+    problem = validator.problem(payload)
     if problem is None:
         return None
     path = problem.path.removeprefix(field_name).lstrip(".")
-    return path or "profile", problem.message
+    message = problem.message
+    if problem.rule == "enum":
+        words = facet(validator.schema, re.sub(r"\[\d+\]", "", problem.path), "enum")
+        message += f" ({', '.join(words)}){_near(_value_at(payload, problem.path), words)}"
+    return path or "profile", message
+
+
+def _value_at(payload: Any, path: str) -> Any:
+    for name, number in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
+        payload = payload[name] if name else payload[int(number)]
+    return payload
+
+
+def _near(value: Any, words: Sequence[str]) -> str:
+    found = get_close_matches(value, words, 1) if isinstance(value, str) and len(value) < LONGEST_WORD else []
+    return f"; did you mean {found[0]}?" if found else ""

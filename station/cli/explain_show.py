@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from station.cli.ctl_show import printable
 from station.cli.explain_chart import ASCII, BLOCKS, Line, cause_of, chart, end_of, letters
-from station.cli.explain_profiles import Answer
+from station.cli.explain_profiles import UNNAMED, Answer
 from station.clock import iso
 from station.core.charging.composite import CompositePeriod, PhaseLimits
 from station.core.charging.explain import number, source_json
@@ -71,7 +71,7 @@ def _heading(answer: Answer) -> list[Line]:
         tx = "no transaction"
     else:
         ready = "" if answer.tx.ready is None else f", begun {_short(answer.tx.ready, answer)}"
-        tx = "a transaction" if question.transaction is None else f"transaction {answer.tx.tx_id}"
+        tx = "a transaction" if answer.tx.tx_id == UNNAMED else f"transaction {answer.tx.tx_id}"
         tx = f"{tx}{ready}"
     zone = f", times in {question.zone_name}" if question.zone_name else ", times in UTC"
     return [
@@ -113,7 +113,7 @@ def _periods(answer: Answer) -> list[Line]:
                 _short(composite.start + end_of(composite, place), answer),
                 "-" if period.limit is None else rates(period.limit, composite.unit),
                 phases_text(period.phases, period.phase_to_use).removeprefix(" on ") or "-",
-                f"{mark} {cause_of(period)}",
+                f"[{mark}] {cause_of(period)}",
                 _besides(period, composite.unit),
             )
         )
@@ -161,8 +161,9 @@ def _profile(one: Installed, answer: Answer) -> tuple[str, ...]:
 
 def _sentences(answer: Answer) -> list[Line]:
     told: list[Line] = []
+    width = max((len(_short(change.at, answer)) for change in answer.changes), default=0)
     for change in answer.changes:
-        when = _short(change.at, answer)
+        when = f"{_short(change.at, answer):<{width}}"
         whole = re.sub(r"(\d) ([AW]\b)", "\\1\xa0\\2", change.sentence)  # a number stays with its unit
         wrapped = textwrap.wrap(whole, SENTENCE_WIDTH - len(when) - 2, break_long_words=False)
         for place, text in enumerate(wrapped):
@@ -186,7 +187,7 @@ def as_json(answer: Answer) -> dict[str, Any]:
         "to": iso(composite.start + composite.duration),
         "asked": {"at": iso(question.at), "duration_s": question.duration, "timezone": question.zone_name or "UTC"},
         "unit": composite.unit.value,
-        "transaction": None if answer.tx is None else answer.tx.tx_id,
+        "transaction": None if answer.tx is None or answer.tx.tx_id == UNNAMED else answer.tx.tx_id,
         "profiles": [one.profile.id for one in answer.installed],
         "periods": [_period_json(answer, place) for place in range(len(composite.periods))],
         "changes": [change.to_json() | {"at": iso(change.at)} for change in answer.changes],

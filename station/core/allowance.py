@@ -6,11 +6,10 @@ import math
 from fractions import Fraction
 
 from hal.api import MeterReading
-from station.core.charging import composite
-from station.core.charging.composite import Site, Source, Tx
 from station.core.charging.limits import BOARD, CABLE, CONFIGURED, STATION, Limit
 from station.core.charging.memory import Allowed, StationAllowed
 from station.core.charging.profiles import MILLI, Installed, RateUnit
+from station.core.charging.shapes import Member, Site, Source, StationCaps, Tx
 from station.core.state import EvseState, Turn
 
 TIMER = "charging"
@@ -19,7 +18,7 @@ LOOK_AGAIN_S = 60.0
 CONTROLLER = "SmartChargingCtrlr"
 # Below this a phase of the vehicle counts as not in use.
 IDLE_PHASE_A = 1.0
-NO_CAPS = composite.StationCaps()
+NO_CAPS = StationCaps()
 
 
 def enabled(turn: Turn) -> bool:
@@ -76,9 +75,9 @@ def _served(turn: Turn, evse: EvseState) -> Tx | None:
     return transaction_of(turn, evse)
 
 
-def members(turn: Turn) -> list[composite.Member]:
+def members(turn: Turn) -> list[Member]:
     """The EVSEs behind the grid connection, as schedules see them."""
-    return [composite.Member(site(turn, evse), transaction_of(turn, evse)) for evse in turn.state.evses.values()]
+    return [Member(site(turn, evse), transaction_of(turn, evse)) for evse in turn.state.evses.values()]
 
 
 def refresh(turn: Turn, evse: EvseState) -> None:
@@ -102,6 +101,8 @@ def refresh(turn: Turn, evse: EvseState) -> None:
     ):
         _keep_awake(turn, evse.number, known.until)
         return
+    from station.core.charging import composite  # only where there are profiles: a Pi starts without
+
     period, until = composite.limit_at(profiles, site(turn, evse), tx, now=now, policy=charging.setup.policy)
     evse.allowed = Allowed(period, now, until, charging.version, tx_id, ready)
     _wake(turn, evse.number, until)
@@ -130,7 +131,7 @@ def clock_stepped(turn: Turn, by_s: float) -> None:
     charging.unsettled.update(turn.state.evses)
 
 
-def refresh_station(turn: Turn) -> composite.StationCaps:
+def refresh_station(turn: Turn) -> StationCaps:
     """The same for the grid connection."""
     charging = turn.state.charging
     if not charging.profiles or not enabled(turn):
@@ -139,6 +140,8 @@ def refresh_station(turn: Turn) -> composite.StationCaps:
     now, known = int(turn.now.wall), charging.station
     fresh = known.version == charging.version and known.since <= now and (known.until is None or now < known.until)
     if not fresh:
+        from station.core.charging import composite
+
         caps, until = composite.station_caps_at(charging.shown, site(turn, None), now=now, policy=charging.setup.policy)
         charging.station = StationAllowed(caps, now, until, charging.version)
         _wake(turn, 0, until)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from hal.api import PilotSignal
 from station.core import allowance
-from station.core.charging import balance
-from station.core.charging.balance import Grant, Load, Memory, Supply
+from station.core.charging.balance_types import Grant, Load, Memory, Supply
 from station.core.charging.limits import STATION, Limit
 from station.core.charging.profiles import MILLI
 from station.core.components_station import LEGACY
@@ -95,6 +94,8 @@ def share_out(turn: Turn, common: Supply, wishes: Mapping[int, Wish]) -> None:
 
     common: what is shared (`supply`). wishes: of the EVSEs that want energy now.
     """
+    from station.core.charging import balance  # only where something is shared: a Pi starts without
+
     state, charging = turn.state, turn.state.charging
     loads = [_load(turn, evse, wishes.get(evse.number)) for evse in state.evses.values()]
     shares = balance.share(common, loads, charging.balance, turn.now.mono, charging.setup.tuning)

@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Any, assert_never
 
 from station.core import allowance
-from station.core.charging import composite, store, validate
+from station.core.charging import store
+from station.core.charging.case import Capabilities
 from station.core.charging.memory import ChargingSetup, Needs
 from station.core.charging.policy import Gaps, Rules
 from station.core.charging.profiles import Installed, LimitSource, Profile, Purpose, RateUnit
@@ -60,12 +61,12 @@ def obey(turn: Turn, command: Commands) -> None:
 # --- installing and removing ----------------------------------------------------------------------------------------
 
 
-def capabilities(turn: Turn) -> validate.Capabilities:
+def capabilities(turn: Turn) -> Capabilities:
     """What profiles are checked against."""
     state, setup = turn.state, turn.state.charging.setup
     infos = {number: evse.info for number, evse in state.evses.items()}
     units = turn.model.members(allowance.CONTROLLER, "RateUnit")
-    return validate.Capabilities(
+    return Capabilities(
         phases={0: max((info.phases for info in infos.values()), default=3)} | {n: i.phases for n, i in infos.items()},
         units=frozenset(unit for unit in RateUnit if unit.value in units),
         max_stack_level=setup.max_stack_level,
@@ -87,6 +88,8 @@ def judge(
     remote_start: bool = False,
 ) -> Verdict | None:
     """None when the profile may be installed, else the refusal."""
+    from station.core.charging import validate  # only when a profile comes: a Pi starts without
+
     charging = turn.state.charging
     return validate.refusal(
         profile,
@@ -117,6 +120,8 @@ def _install(turn: Turn, command: InstallProfile) -> Verdict:
 
 def put(turn: Turn, profile: Profile, evse: int, rules: Rules, source: LimitSource = LimitSource.CSO) -> None:
     """Install a profile that was judged good; what it replaces goes (K01.FR.05; 1.6 5.16.4)."""
+    from station.core.charging import validate
+
     charging = turn.state.charging
     for old in validate.replaced(profile, evse, charging.profiles.values(), rules):
         _remove(turn, old)
@@ -202,6 +207,8 @@ def _needs(turn: Turn, command: SetNeeds) -> Verdict:
 
 def _composite(turn: Turn, command: GetComposite) -> Verdict:
     """K08, 1.6 5.7."""
+    from station.core.charging import composite
+
     evse = turn.state.evses.get(command.evse)
     if evse is None and command.evse != 0:
         return Verdict("Rejected", "UnknownEvse", f"evse {command.evse}")  # K08.FR.05

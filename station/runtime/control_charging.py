@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from station.clock import parse_iso
 from station.config_fields import Flag, Integer, Number, Text, WrongValueError, setting
 from station.config_read import got
+from station.core.allowance import CONTROLLER
 from station.core.charging.composite import Composite
 from station.core.charging.explain import explain
 from station.core.charging.policy import RULES_201
@@ -102,10 +103,16 @@ class _Moment:
         return value
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "string", "maxLength": LONGEST_TIME}
+        return {"type": "string", "maxLength": LONGEST_TIME, "description": f"{self.words[:1].upper()}{self.words[1:]}."}
 
 
 MOMENT = _Moment()
+
+
+def _enabled(host: Host) -> bool:
+    """K01.FR.29: the feature is there and switched on."""
+    model = program_of(host).gateway.model
+    return model.boolean(CONTROLLER, "Available") and model.boolean(CONTROLLER, "Enabled")
 
 
 class _Charging(Command):
@@ -123,7 +130,7 @@ class Profiles(_Charging):
 
     async def act(self, host: Host) -> Json:
         installed = program_of(host).gateway.view().profiles
-        return {"profiles": [profile_row(one) for one in installed]}
+        return {"enabled": _enabled(host), "profiles": [profile_row(one) for one in installed]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +277,7 @@ class Plan(_Charging):
             raise ControlError("internal", [Problem("", "the station gave no schedule")])
         installed = program_of(host).gateway.view().profiles
         changes = explain(made, zone, installed=installed, tx=tx)  # type: ignore[arg-type]  # a verdict's data is `object`
-        return plan_json(made, changes, zone)  # type: ignore[arg-type]  # as above
+        return plan_json(made, changes, zone, enabled=_enabled(host))  # type: ignore[arg-type]  # as above
 
 
 @dataclass(frozen=True, slots=True)

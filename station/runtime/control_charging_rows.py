@@ -49,8 +49,9 @@ class ProfileRow(TypedDict):
 
 
 class ProfilesResult(TypedDict):
-    """The charging profiles that are installed."""
+    """The charging profiles that are installed. enabled: smart charging is switched on; without it they limit nothing."""
 
+    enabled: bool
     profiles: list[ProfileRow]
 
 
@@ -115,8 +116,11 @@ class OffsetRow(TypedDict):
 
 
 class PlanResult(TypedDict):
-    """The composite schedule from now on: what limits, when, and why. start: wall seconds; duration: seconds."""
+    """The composite schedule from now on: what limits, when, and why. start: wall seconds; duration: seconds.
+    enabled: smart charging is switched on; without it no profile is in the plan.
+    """
 
+    enabled: bool
     evse: int
     start: int
     duration: int
@@ -160,9 +164,10 @@ def _schedule_row(schedule: Schedule) -> Json:
     }
 
 
-def plan_json(made: Composite, changes: Iterable[Change], zone: Zone | None) -> Json:
+def plan_json(made: Composite, changes: Iterable[Change], zone: Zone | None, *, enabled: bool) -> Json:
     """A composite schedule (made with `merge_causes=False`) with its sentences."""
     return {
+        "enabled": enabled,
         "evse": made.evse,
         "start": made.start,
         "duration": made.duration,

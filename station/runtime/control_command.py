@@ -161,9 +161,12 @@ def describe(cls: type[Command]) -> Json:
     """One row of the table, for people and generators: JSON Schemas of arguments and result."""
     properties: Json = {}
     for field in arguments_of(cls):
-        schema = {**kind_of(field.metadata).schema(), "description": field.metadata["doc"]}
+        schema = dict(kind_of(field.metadata).schema())
+        # Some kinds say how they are written.
+        doc = " ".join(filter(None, (field.metadata["doc"], schema.get("description"))))
+        schema["description"] = doc
         if field.default is None:
-            schema = {"anyOf": [schema, {"type": "null"}], "description": field.metadata["doc"], "default": None}
+            schema = {"anyOf": [schema, {"type": "null"}], "description": doc, "default": None}
         elif field.default is not MISSING:
             schema["default"] = plain_json(field.default)
         if field.metadata["secret"]:

@@ -72,8 +72,8 @@ class WrongFieldsError(WrongValueError):
 
 EMPTY: Mapping[str, Any] = Fixed({})
 LONGEST_S = 366 * 86_400.0
-_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
-_DURATION_PATTERN = r"\s*(\d{1,9}(?:\.\d{1,6})?)\s*(s|min|h|d)\s*"
+_SECONDS = {"s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_DURATION_PATTERN = r"\s*(\d{1,9}(?:\.\d{1,6})?)\s*(s|min|m|h|d)\s*"
 _DURATION = re.compile(_DURATION_PATTERN, re.ASCII)
 
 
@@ -97,7 +97,8 @@ class Duration:
 
     def schema(self) -> dict[str, Any]:
         number = {"type": "number", "minimum": 0, "maximum": LONGEST_S}
-        return {"anyOf": [number, {"type": "string", "pattern": f"^{_DURATION_PATTERN}$"}]}
+        text = {"type": "string", "pattern": f"^{_DURATION_PATTERN}$"}
+        return {"anyOf": [number, text], "description": 'Seconds, or with a unit: "90 s", "10 min" ("10m"), "8 h", "2 d".'}
 
 
 def render_duration(seconds: float) -> str:

@@ -70,6 +70,14 @@ def test_a_plan_is_its_sentences_in_full() -> None:
     assert len(blocks_of("plan", {**plan, "periods": []})) == 2
 
 
+def test_smart_charging_that_is_switched_off_is_said_first() -> None:
+    first, second = CHARGING_BLOCKS["profiles"]({"enabled": False, "profiles": [PROFILE]})
+    assert first.rows == (("smart charging is switched off: these limit nothing",),)
+    assert second.title == "profiles"
+    plan = {"enabled": False, "evse": 1, "start": 0, "duration": 60, "unit": "A", "periods": [], "changes": []}
+    assert "switched off" in CHARGING_BLOCKS["plan"](plan)[0].rows[0][0]
+
+
 def test_what_a_csms_says_moves_no_cursor() -> None:
     (block,) = blocks_of("profiles", {"profiles": [PROFILE]})
     assert block.rows[0][-1] == "tx\\x1b[2J"

@@ -50,6 +50,14 @@ def shown(show: type[Show], what: str, *arguments: object, **more: object) -> st
     return stream.getvalue()
 
 
+def test_a_state_tells_the_whole_cause_and_a_departure_as_a_time() -> None:
+    cause = "profile 12 (TxDefaultProfile) of the energy management, shared with EVSE 2 and EVSE 3"
+    evse = {"evse": 1, "cause": cause, "needs": {"departs": 1767225600.5, "priority": None}}
+    text = shown(PlainShow, "result", "state", {"evses": [evse]})
+    assert f"cause           {cause}\n" in text
+    assert "needs.departs   2026-01-01T00:00:00Z\n" in text
+
+
 def test_plain_text_is_aligned() -> None:
     assert shown(PlainShow, "result", "state", RESULT) == (
         "station.identity  CS1\n"

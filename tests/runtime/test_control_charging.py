@@ -10,7 +10,9 @@ from station.clock import parse_iso
 from station.core.charging.memory import ChargingSetup
 from station.core.types import Verdict
 from station.runtime import control_charging_rows
+from station.runtime.control import TABLE
 from station.runtime.control_charging import CHARGING
+from station.runtime.control_command import describe
 from station.runtime.control_refusal import refusal
 from station.zone import find_zone
 from tests.runtime.control_rig import VERSIONS, Rig, play
@@ -52,6 +54,36 @@ def test_a_transaction_profile_by_hand_belongs_to_the_running_transaction() -> N
         assert row["transaction"] == (await rig.evse())["transaction"]["id"]
 
     play(work)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_profiles_and_plan_say_that_smart_charging_is_switched_off(version: str) -> None:
+    async def work(rig: Rig) -> None:
+        await rig.charging()
+        await rig.do("profile_add", steps=[[0, 16]])
+        assert (await rig.do("profiles"))["enabled"] is True
+        assert (await rig.do("plan"))["enabled"] is True
+        await rig.do("set", variables={"SmartChargingCtrlr.Enabled": False})
+        told, plan = await rig.do("profiles"), await rig.do("plan")
+        assert (told["enabled"], len(told["profiles"])) == (False, 1)
+        assert (plan["enabled"], plan["periods"][0]["limit"]) == (False, 32.0)
+
+    play(work, version)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90m", 5400), ("90 min", 5400), ("24h", 86_400), ("7d", 604_800)])
+def test_a_duration_has_its_usual_spellings(text: str, seconds: int) -> None:
+    async def work(rig: Rig) -> None:
+        await rig.do("wait", duration=1)
+        assert (await rig.do("plan", duration=text))["duration"] == seconds
+
+    play(work)
+
+
+def test_help_says_how_times_and_durations_are_written() -> None:
+    fields = describe(TABLE["profile_add"])["parameters"]["properties"]
+    assert '"2026-11-22T18:00:00Z", or "now"' in fields["start"]["description"]
+    assert '"8 h"' in fields["duration"]["description"]
 
 
 def test_every_day_from_a_moment_on() -> None:

@@ -565,7 +565,7 @@ async def test_help(rig: Rig) -> None:
 @both
 async def test_charging_profiles(rig: Rig) -> None:
     await rig.charging()
-    assert (await rig.do("profiles")) == {"profiles": []}
+    assert (await rig.do("profiles")) == {"enabled": True, "profiles": []}
     await rig.do("profile_add", steps=[[0, 12]], stack_level=2)
     await rig.do("needs", energy_wh=5000)
     assert (await rig.do("plan", duration="1h"))["periods"][0]["limit"] == 12

@@ -42,10 +42,11 @@ def _command(name: str, command: argparse.ArgumentParser, summary: str) -> str:
 
 
 def _rows(command: argparse.ArgumentParser) -> Iterator[str]:
+    formatter = argparse.HelpFormatter(command.prog)  # knows what %(default)s means
     for action in command._actions:
         if isinstance(action, argparse._HelpAction | argparse._SubParsersAction):
             continue
-        cells = (f"`{_name(action)}`", action.help or "")
+        cells = (f"`{_name(action)}`", formatter._expand_help(action) if action.help else "")
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

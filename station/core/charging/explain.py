@@ -15,9 +15,11 @@ from station.core.charging.composite import Composite, CompositePeriod, PhaseLim
 from station.core.charging.explain_reasons import Moment, again, begin, end
 from station.core.charging.explain_words import amount, local_time, phases_text, rates, who
 from station.core.charging.profiles import Installed, Purpose, RateUnit
+from station.core.charging.totals import TOGETHER
 
 __all__ = ["Change", "explain", "number", "source_json"]
 
+MINIMUM_A = 6
 TX_TERM = (Purpose.PRIORITY, Purpose.TX, Purpose.TX_DEFAULT)
 """One of these is the limit of the transaction: the first that there is (K01.FR.36 and 2.1 K01.FR.70)."""
 
@@ -144,9 +146,7 @@ class _Teller:
             return f"at first {self._offer(period)}: no profile applies."
         binding = period.binding
         given = "" if binding.unit is self.composite.unit else self._with(binding)
-        return (
-            f"at first {self._offer(period)}: {who(binding)} binds{given}{_list(self._others(period, period.sources))}."
-        )
+        return f"at first {self._offer(period)}: {who(binding)} {_verb(binding, 'bind')}{given}{_list(self._others(period, period.sources))}."
 
     def _next(self, before: CompositePeriod, period: CompositePeriod, at: int) -> str:
         happened = list(self._happened(before, period, at))
@@ -155,9 +155,9 @@ class _Teller:
         if binding is None:
             happened.append("no other profile gives a limit" if happened else "no profile gives a limit")
         elif new and not any(told.startswith(who(binding)) for told in happened):
-            happened.append(f"{who(binding)} binds now{self._with(binding)}")
+            happened.append(f"{who(binding)} {_verb(binding, 'bind')} now{self._with(binding)}")
         elif not happened:
-            happened.append(f"{who(binding)} stays the cause")
+            happened.append(f"{who(binding)} {_verb(binding, 'stay')} the cause")
         rest = ""
         if new and was is not None and not any(told.startswith(who(was)) for told in happened):
             rest = _list(self._others(period, [s for s in period.sources if _identity(s) == _identity(was)]))
@@ -169,7 +169,15 @@ class _Teller:
         if period.limit is None:
             return f"no limit{self._v2x(period)}"
         phases = phases_text(period.phases, period.phase_to_use)
-        return f"{rates(period.limit, self.composite.unit)}{phases}{self._v2x(period)}"
+        return f"{rates(period.limit, self.composite.unit)}{phases}{self._paused(period)}{self._v2x(period)}"
+
+    def _paused(self, period: CompositePeriod) -> str:
+        """IEC 61851-1: a car cannot be offered less."""
+        limit = period.limit
+        alternating = self.composite.unit is RateUnit.A and period.phases
+        if not alternating or limit is None or limit.l2 is not None or not 0 < limit.total < MINIMUM_A:
+            return ""
+        return f" (below {MINIMUM_A} A: a car is paused)"
 
     def _v2x(self, period: CompositePeriod) -> str:
         """2.1: what goes beyond a limit of charging."""
@@ -187,17 +195,20 @@ class _Teller:
         if period.limit is None:
             return f"no limit any more{more}" if before.limit is not None else f"still no limit{more}"
         now = rates(period.limit, unit)
+        to = f"{now}{phases}{self._paused(period)}{more}"
         if before.limit is None:
-            return f"limited to {now}{phases}{more}"
+            return f"limited to {to}"
         was = rates(before.limit, unit)
-        if was == now:
-            return f"still {now}{phases}{more}"
-        if period.limit.total == 0:
-            return f"charging pauses, from {was} to {now}{phases}{more}"
+        if same_phases and was == now:
+            return f"still {now}{more}"
+        if period.limit.total == 0 and before.limit.total != 0:
+            return f"charging pauses, from {was} to {to}"
+        if not same_phases:  # neither more nor less: 16 A on one phase are less than 8 A on three
+            return f"from {was}{phases_text(before.phases, before.phase_to_use)} to {to}"
         word = "up" if period.limit.total > before.limit.total else "down"
         if period.limit.total == before.limit.total:
             word = "changed"
-        return f"{word} from {was} to {now}{phases}{more}"
+        return f"{word} from {was} to {to}"
 
     def _with(self, source: Source) -> str:
         """What a source gives, and what that is in the unit of the schedule."""
@@ -283,6 +294,11 @@ def _above(one: Source, other: Source) -> bool:
     rank = {purpose: -number for number, purpose in enumerate(TX_TERM)}
     mine = (rank.get(one.purpose, 0) if one.purpose else 0, one.stack_level or 0)
     return mine > (rank.get(other.purpose, 0) if other.purpose else 0, other.stack_level or 0)
+
+
+def _verb(source: Source, verb: str) -> str:
+    """Of one, or of several: EVSEs together bind."""
+    return verb if source.name == TOGETHER else f"{verb}s"
 
 
 def _list(words: Iterable[str]) -> str:

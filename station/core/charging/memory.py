@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from station.core.charging.balance import Memory, Tuning
-from station.core.charging.composite import CompositePeriod, StationCaps, Zone
+from station.core.charging.balance_types import Memory, Tuning
 from station.core.charging.limits import Derating
 from station.core.charging.policy import Policy
 from station.core.charging.profiles import Installed
+from station.core.charging.shapes import CompositePeriod, StationCaps, Zone
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from station.core.charging.composite import Composite
 from station.core.charging.policy import RULES_16
 from station.core.charging.profiles import Profile, ProfileError, RateUnit
+from station.core.charging.shapes import Composite
 from station.core.components_charging import CONTROLLER
 from station.core.device_model import DeviceModel
 from station.core.events import ClearProfiles, GetComposite, InstallProfile

@@ -9,7 +9,6 @@ from fractions import Fraction
 from typing import Any
 
 from station.clock import iso
-from station.core.charging.composite import Composite, CompositePeriod, PhaseLimits
 from station.core.charging.numbers import integer, thousandths
 from station.core.charging.profiles import (
     Kind,
@@ -22,6 +21,7 @@ from station.core.charging.profiles import (
     Recurrency,
     Schedule,
 )
+from station.core.charging.shapes import Composite, CompositePeriod, PhaseLimits
 from station.ocpp.dialect import Payload
 from station.ocpp.v16.common import wall_time
 

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from station.core import events
-from station.core.charging.composite import Composite
 from station.core.charging.policy import RULES_201
 from station.core.charging.profiles import Installed, LimitSource, Profile, ProfileError, Purpose, RateUnit
+from station.core.charging.shapes import Composite
 from station.core.device_model import DeviceModel
 from station.core.types import Verdict
 from station.ocpp.dialect import Call, Frame, Payload, Services

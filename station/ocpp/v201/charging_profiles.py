@@ -13,7 +13,6 @@ from fractions import Fraction
 from typing import Any, TypeVar
 
 from station.clock import iso, parse_iso
-from station.core.charging.composite import Composite, CompositePeriod, PhaseLimits
 from station.core.charging.numbers import HIGHEST_INTEGER, integer, thousandths
 from station.core.charging.profiles import (
     MILLI,
@@ -29,6 +28,7 @@ from station.core.charging.profiles import (
     Recurrency,
     Schedule,
 )
+from station.core.charging.shapes import Composite, CompositePeriod, PhaseLimits
 from station.ocpp.dialect import Payload
 from station.ocpp.v201.fields import number
 

@@ -8,14 +8,15 @@ import { notify, words } from "./notify.js";
  * @param {StationModel} station
  * @param {string} name of a command
  * @param {Record<string, unknown>} args undefined values are left out
- * @param {string} [said] what to say when it went well; "" for nothing
+ * @param {string | ((result: any) => string)} [said] what to say when it went well; "" for nothing
  * @returns {Promise<any>} the result, undefined when it was refused
  */
 export async function act(station, name, args, said) {
   const given = Object.fromEntries(Object.entries(args).filter(([, value]) => value !== undefined));
   try {
     const result = await station.api.act(name, given);
-    if (said !== "") notify(said ?? sentence(name, given));
+    const told = typeof said === "function" ? said(result) : (said ?? sentence(name, given));
+    if (told !== "") notify(told);
     return result ?? {};
   } catch (error) {
     notify(`${name}: ${words(error)}`, "error");

@@ -51,6 +51,7 @@ export class Charging {
     this.moment = h("b", {});
     this.sentence = h("span", {});
     this.trouble = h("p", { class: "plan-trouble", role: "status", hidden: true });
+    this.off = h("p", { class: "plan-off", role: "status", hidden: true }, "Smart charging is switched off (SmartChargingCtrlr.Enabled): these limit nothing.");
     this.why = h("tbody", {});
     this.more = h("p", { class: "dim", hidden: true });
     /** The rows of the sentences, in the order of the plan's changes. @type {HTMLElement[]} */
@@ -60,7 +61,7 @@ export class Charging {
     this.profilesKey = "";
     this.profiles = new Profiles(station, () => this.evse, () => this.watch.check());
     this.element = h("div", { class: "view charging-view" });
-    fill(this.element, this.#bar(), h("div", { class: "charging-body" }, this.trouble, this.picker, this.#plan(), this.profiles.element));
+    fill(this.element, this.#bar(), h("div", { class: "charging-body" }, this.trouble, this.off, this.picker, this.#plan(), this.profiles.element));
     this.redraw = beforePaint(() => this.#draw());
     station.stateChanged.on(() => this.#heard());
     setInterval(() => this.#tick(), TICK_MS);
@@ -135,7 +136,8 @@ export class Charging {
 
   async #loadProfiles() {
     try {
-      const { profiles } = await this.station.api.look("profiles");
+      const { enabled, profiles } = await this.station.api.look("profiles");
+      this.off.hidden = enabled;
       this.profiles.show(profiles);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;

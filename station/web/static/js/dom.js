@@ -84,6 +84,15 @@ export function byId(id) {
   return element;
 }
 
+/**
+ * A text with names in backticks, as the command table writes them: those as code.
+ * @param {string} text
+ * @returns {Child[]}
+ */
+export function withCode(text) {
+  return text.split(/`([^`]+)`/).map((part, index) => (index % 2 === 1 ? h("code", {}, part) : part));
+}
+
 let serial = 0;
 
 /**

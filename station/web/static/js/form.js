@@ -1,6 +1,6 @@
 // Forms generated from JSON Schema: a command that the station learns tomorrow has its form here today.
 
-import { choice, freshId, h, setText } from "./dom.js";
+import { choice, freshId, h, setText, withCode } from "./dom.js";
 import { spaced } from "./format.js";
 import { core, entry, valueOf } from "./schema_entry.js";
 
@@ -50,7 +50,7 @@ class Field {
     const mark = needed ? h("span", { class: "needed" }, " needed") : null;
     const doc = bare.description ?? "";
     if (this.inner) {
-      const title = h("summary", {}, spaced(name), mark, doc ? h("span", { class: "doc" }, ` ${doc}`) : null);
+      const title = h("summary", {}, spaced(name), mark, doc ? h("span", { class: "doc" }, " ", withCode(doc)) : null);
       this.element = h("details", { class: "field group", open: given !== undefined }, title, this.inner.element, this.complaint);
       return;
     }
@@ -66,7 +66,7 @@ class Field {
       { class: "field" },
       h("label", { for: id }, spaced(name), mark),
       control,
-      h("span", { class: "doc", id: `${id}-doc` }, `${doc}${several}`),
+      h("span", { class: "doc", id: `${id}-doc` }, withCode(doc), several),
       this.complaint,
     );
   }
@@ -144,12 +144,16 @@ export class SchemaForm {
     return args;
   }
 
-  /** @param {Problem[]} problems empty: all is well */
+  /**
+   * @param {Problem[]} problems empty: all is well
+   * @returns {boolean} each is shown at its field
+   */
   complain(problems) {
     const rest = problems.filter((problem) => !this.fields.some((field) => field.owns(problem)));
     setText(this.general, rest.map((problem) => [problem.field, problem.problem].filter(Boolean).join(": ")).join("; "));
     for (const field of this.fields) field.complain(problems.filter((problem) => field.owns(problem)));
     this.fields.find((field) => problems.some((problem) => field.owns(problem)))?.focus();
+    return rest.length === 0;
   }
 
   focus() {

@@ -2,7 +2,7 @@
 
 import { ApiError } from "./api.js";
 import { dialog } from "./dialogs.js";
-import { button, fill, h } from "./dom.js";
+import { button, fill, h, withCode } from "./dom.js";
 import { FormError, SchemaForm } from "./form.js";
 import { jsonView } from "./json_view.js";
 import { notify, words } from "./notify.js";
@@ -94,7 +94,7 @@ function listed(commands, flat, pick) {
           "button",
           { type: "button", class: "palette-row", on: { click: () => pick(command) } },
           h("b", {}, command.name),
-          h("span", {}, doc),
+          h("span", {}, withCode(doc ?? "")),
           EXPERT.has(command.name) ? h("em", { class: "expert-mark" }, "expert") : null,
         ),
       ),
@@ -120,11 +120,11 @@ function walk(event, list, input) {
 }
 
 /**
- * One command's form, and its result. `done`: close when it is carried out, and call this.
+ * One command's form, and its result. `done`: close when it is carried out, and call this. `said`: what to say then.
  * @param {StationModel} station
  * @param {Command} command
  * @param {Record<string, unknown>} [given]
- * @param {{title?: string, label?: string, class?: string, done?: () => void}} [options]
+ * @param {{title?: string, label?: string, class?: string, done?: () => void, said?: (answer: any) => string}} [options]
  */
 export function openCommand(station, command, given = {}, options = {}) {
   const box = dialog(options.title ?? command.name, { class: `command ${options.class ?? ""}` });
@@ -134,16 +134,16 @@ export function openCommand(station, command, given = {}, options = {}) {
     try {
       const answer = await station.api.act(command.name, form.read());
       fill(result, h("h3", {}, "Result"), jsonView(answer));
-      if (!command.reads) notify(`${command.name}: done`);
+      if (!command.reads) notify(options.said?.(answer) ?? `${command.name}: done`);
       if (options.done !== undefined) {
         box.close();
         options.done();
       }
     } catch (error) {
       if (error instanceof FormError) return;
-      if (error instanceof ApiError) form.complain(error.problems.length > 0 ? error.problems : [{ field: "", problem: error.message }]);
-      else throw error;
-      notify(`${command.name}: ${words(error)}`, "error");
+      if (!(error instanceof ApiError)) throw error;
+      const shown = form.complain(error.problems.length > 0 ? error.problems : [{ field: "", problem: error.message }]);
+      if (!shown) notify(`${command.name}: ${words(error)}`, "error");
     }
   };
   const sheet = h("form", { class: "sheet", noValidate: true }, form.element);
@@ -152,7 +152,7 @@ export function openCommand(station, command, given = {}, options = {}) {
     void run();
   });
   sheet.append(h("div", { class: "row end" }, h("button", { type: "submit", class: "btn primary" }, options.label ?? (command.reads ? "Ask" : "Do it"))));
-  fill(box.body, h("p", { class: "doc" }, command.doc), expertStrip(command), sheet, result);
+  fill(box.body, h("p", { class: "doc" }, withCode(command.doc)), expertStrip(command), sheet, result);
   fill(box.foot, button("All commands", () => { box.close(); openPalette(station, () => Number(given["evse"] ?? 1)); }, { class: "btn quiet" }));
   box.open();
   form.focus();

@@ -11,6 +11,8 @@ import { clock, duration, iso, short } from "./format.js";
 /** What one source allows over time; where it binds. @typedef {{key: string, name: string, runs: (Run & {binding: boolean})[]}} Band */
 
 const TOLD_STEPS = 3;
+/** IEC 61851-1: nothing is offered below this, the car is paused. */
+const LEAST_A = 6;
 /** The transaction's own limits first, the hardware last. */
 const ORDER = ["PriorityCharging", "TxProfile", "TxDefaultProfile", "ChargingStationMaxProfile", "ChargingStationExternalConstraints", "LocalGeneration"];
 
@@ -112,6 +114,29 @@ export function shortCause(cause) {
 }
 
 /**
+ * What a source that does not count at a moment allows when it does: "8 A from 22:00", "16 A until 14:00".
+ * @param {Plan} plan
+ * @param {Band} band
+ * @param {number} wall
+ */
+export function elsewhere(plan, band, wall) {
+  const next = band.runs.find(({ from }) => plan.start + from > wall);
+  if (next !== undefined) return `${rate(next.value, plan.unit)} from ${when(plan, plan.start + next.from)}`;
+  const last = band.runs.at(-1);
+  return last === undefined ? "–" : `${rate(last.value, plan.unit)} until ${when(plan, plan.start + last.until)}`;
+}
+
+/**
+ * A planned limit, and what it comes to where nothing can be offered: "4 A (below 6 A: the car is paused)".
+ * @param {Plan} plan
+ * @param {number | null} limit
+ */
+export function offerWords(plan, limit) {
+  const paused = plan.evse > 0 && plan.unit === "A" && limit !== null && limit > 0 && limit < LEAST_A;
+  return `${rate(limit, plan.unit)}${paused ? ` (below ${LEAST_A} A: the car is paused)` : ""}`;
+}
+
+/**
  * What is in force and what comes next: "16 A until 14:00, then 8 A: TxDefaultProfile 3".
  * @param {Plan} plan
  * @param {number} wall
@@ -121,10 +146,10 @@ export function nextWords(plan, wall) {
   const change = plan.changes[now];
   if (change === undefined) return "";
   const next = plan.changes.slice(now + 1).find(({ limit, phases }) => limit !== change.limit || phases !== change.phases);
-  const here = rate(change.limit, plan.unit);
+  const here = offerWords(plan, change.limit);
   if (next === undefined) return `${here}, and no change in sight: ${shortCause(change.cause)}`;
   const phases = next.limit === change.limit ? ` on ${next.phases ?? "?"} phases` : "";
-  return `${here} until ${when(plan, next.at, wall)}, then ${rate(next.limit, plan.unit)}${phases}: ${shortCause(next.cause)}`;
+  return `${here} until ${when(plan, next.at, wall)}, then ${offerWords(plan, next.limit)}${phases}: ${shortCause(next.cause)}`;
 }
 
 // --- a schedule of a profile --------------------------------------------------------------------------------------------

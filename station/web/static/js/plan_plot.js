@@ -1,7 +1,7 @@
 // A plan as a picture: the limit as steps, what every source allows in bands beneath, now, and a cursor through all of it.
 
 import { fill, h, setData, setText } from "./dom.js";
-import { bands, keyOf, limits, periodAt, rate, ticks } from "./plan.js";
+import { bands, elsewhere, keyOf, limits, periodAt, rate, ticks } from "./plan.js";
 import { Signal, beforePaint } from "./signal.js";
 import { below, outline, svg } from "./svg.js";
 
@@ -21,7 +21,7 @@ const LABEL = 38;
 /** A limit on a plot of nothing but zeros has these to be compared with. */
 const LEAST = /** @type {Record<string, number>} */ ({ A: 6, W: 1000 });
 
-/** The name and the value of a band, kept while its plan is shown. @typedef {{key: string, value: HTMLElement, mark: HTMLElement, row: HTMLElement}} BandRow */
+/** The name and the value of a band, kept while its plan is shown. @typedef {{band: Band, value: HTMLElement, mark: HTMLElement, row: HTMLElement}} BandRow */
 
 export class PlanPlot {
   constructor() {
@@ -146,7 +146,7 @@ export class PlanPlot {
         h("div", { class: "band-head" }, h("span", { class: "band-name", title: band.name }, band.name), value, mark),
       );
       row.append(this.#band(band, most));
-      return { key: band.key, value, mark, row };
+      return { band, value, mark, row };
     });
     const title = found.length > 0 ? h("figcaption", { class: "band-title" }, "What each source allows: filled where it binds") : null;
     fill(this.sources, title, this.rows.map(({ row }) => row));
@@ -177,10 +177,10 @@ export class PlanPlot {
     if (plan === null) return;
     const at = wall ?? plan.start;
     const sources = new Map((periodAt(plan, at)?.sources ?? []).map((source) => [keyOf(source), source]));
-    for (const { key, value, mark, row } of this.rows) {
-      const source = sources.get(key);
+    for (const { band, value, mark, row } of this.rows) {
+      const source = sources.get(band.key);
       const given = source !== undefined && source.given !== null && source.given_unit !== plan.unit ? ` (${rate(source.given, source.given_unit)})` : "";
-      setText(value, source === undefined ? "–" : `${rate(source.limit, plan.unit)}${given}`);
+      setText(value, source === undefined ? elsewhere(plan, band, at) : `${rate(source.limit, plan.unit)}${given}`);
       setText(mark, source?.binding ? "binds" : "");
       setData(row, "binding", String(source?.binding === true));
     }

@@ -64,7 +64,8 @@ export class Profiles {
     const evse = this.evse();
     const purpose = evse === 0 ? "ChargingStationMaxProfile" : "TxDefaultProfile";
     const done = () => this.changed();
-    openCommand(this.station, command, { evse, purpose, unit: "A", start: "now" }, { title: "Add a charging profile", label: "Install", class: "profile-add", done });
+    const said = (/** @type {{id: number}} */ { id }) => `Profile ${id} is installed`;
+    openCommand(this.station, command, { evse, purpose, unit: "A", start: "now" }, { title: "Add a charging profile", label: "Install", class: "profile-add", done, said });
   }
 
   /** @param {Profile} profile */
@@ -102,16 +103,23 @@ export class Profiles {
     const box = dialog("Clear all profiles?");
     const clear = async () => {
       box.close();
-      await act(this.station, "profile_clear", {}, "The profiles are cleared");
+      await act(this.station, "profile_clear", {}, ({ cleared }) => `${many(cleared)} ${cleared === 1 ? "is" : "are"} cleared`);
       this.changed();
     };
+    const count = this.profiles.filter(clearable).length;
+    const go = count === 1 ? "goes, also if it is the CSMS's" : "go, those of the CSMS too";
     fill(
       box.body,
-      h("p", {}, `${this.profiles.filter(clearable).length} go, those of the CSMS too. The CSMS is not told.`),
+      h("p", {}, `${many(count)} ${go}. The CSMS is not told.`),
       h("div", { class: "row end" }, button("Keep them", () => box.close()), button("Clear all", () => void clear(), { class: "btn danger", autofocus: true })),
     );
     box.open();
   }
+}
+
+/** "1 profile", "3 profiles". @param {number} count */
+function many(count) {
+  return `${count} profile${count === 1 ? "" : "s"}`;
 }
 
 /** K10.FR.06: what an energy management limits stays. @param {Profile} profile */

@@ -54,9 +54,11 @@ export class Tabs {
   /** @param {Tab} tab */
   #button(tab) {
     const { name, title } = tab;
+    // Whatever is seen, it is called by its whole name.
+    const whole = tab.short === undefined ? {} : { title, "aria-label": title };
     return h(
       "button",
-      { type: "button", class: `tab${tab.phone ? " phone-only" : ""}`, role: "tab", "aria-controls": `view-${name}`, on: { click: () => this.use(name) } },
+      { type: "button", class: `tab${tab.phone ? " phone-only" : ""}`, role: "tab", "aria-controls": `view-${name}`, ...whole, on: { click: () => this.use(name) } },
       h("span", { class: "tab-long" }, title),
       h("span", { class: "tab-short" }, tab.short ?? title),
     );

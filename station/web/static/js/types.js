@@ -110,8 +110,9 @@
 
 /**
  * The composite schedule from `start` (wall seconds) on. local: seconds to add to UTC, from each wall second on.
+ * enabled: without it no profile is in it.
  * @typedef {{
- *   evse: number, start: number, duration: number, unit: string, local: {at: number, offset_s: number}[],
+ *   enabled: boolean, evse: number, start: number, duration: number, unit: string, local: {at: number, offset_s: number}[],
  *   periods: PlanPeriod[], changes: PlanChange[],
  * }} Plan
  */
