@@ -19,6 +19,8 @@ _NAMED = re.compile(r"\d\d:\d\d:\d\d\S* (\S+) [<>] *$", re.ASCII)
 """`12:00:01 CS1 < [...`, as `station csms` prints it. `station > [...` is how a station prints what it sends itself."""
 _TIMES = ("time", "timestamp", "wall", "ts", "at")
 _ITSELF = "station"
+MOST_S = 2**35
+"""Seconds since 1970 in the year 3058; more are milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,11 @@ def of_object(value: Any, around: Stamp, moment: Moment) -> Stamp:
 
 
 def _wall(value: Any, moment: Moment) -> float | None:
-    """A number is one of seconds, if it can be."""
+    """A number is one of seconds, or of milliseconds, if it can be."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value) if 0 <= value < 2**35 else None
+        if not 0 <= value < MOST_S * 1000:  # nor is it NaN
+            return None
+        return float(value) if value < MOST_S else value / 1000
     if not isinstance(value, str) or _DATED.match(value) is None:
         return None
     try:

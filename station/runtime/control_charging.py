@@ -103,7 +103,11 @@ class _Moment:
         return value
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "string", "maxLength": LONGEST_TIME, "description": f"{self.words[:1].upper()}{self.words[1:]}."}
+        return {
+            "type": "string",
+            "maxLength": LONGEST_TIME,
+            "description": f"{self.words[:1].upper()}{self.words[1:]}.",
+        }
 
 
 MOMENT = _Moment()

@@ -98,7 +98,10 @@ class Duration:
     def schema(self) -> dict[str, Any]:
         number = {"type": "number", "minimum": 0, "maximum": LONGEST_S}
         text = {"type": "string", "pattern": f"^{_DURATION_PATTERN}$"}
-        return {"anyOf": [number, text], "description": 'Seconds, or with a unit: "90 s", "10 min" ("10m"), "8 h", "2 d".'}
+        return {
+            "anyOf": [number, text],
+            "description": 'Seconds, or with a unit: "90 s", "10 min" ("10m"), "8 h", "2 d".',
+        }
 
 
 def render_duration(seconds: float) -> str:

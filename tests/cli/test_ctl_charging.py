@@ -36,7 +36,7 @@ STATION = {
 }
 SOURCE = {"name": "TxProfile 7", "limit": 16.0, "given": 11040.0, "given_unit": "W", "binding": True}
 CHANGE = {"at": 0, "local": "2026-01-01T01:00:00+01:00", "limit": 16.0, "unit": "A", "phases": 1}
-LONG = "At first 16 A on 1 phase: TxProfile 7 (stack level 2) binds; station maximum would allow 32 A."
+LONG = "At first 16 A on 1 phase: TxProfile 7 (stack level 2) binds; hardware would allow 32 A."
 
 
 def test_a_profile_is_a_row() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +20,7 @@ from station.cli import (
     explain,
     explain_chart,
     explain_input,
+    explain_log,
     explain_plot,
     explain_profiles,
     explain_rich,
@@ -27,6 +30,7 @@ from station.cli.explain import GAPS, PHASE_RULES, UNITS
 from station.core.charging.policy import Gaps, PhaseRule, Policy
 from station.core.charging.profiles import RateUnit
 from station.errors import ConfigError, StationError
+from station.sim import csms_serve
 from tests.tools import smart_charging
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
@@ -97,6 +101,8 @@ def installed(value: Any, **more: Any) -> dict[int, int]:
         ([2, "1", "SetChargingProfile", {"evseId": 4, "chargingProfile": modern()}], {1: 4}),
         ([[2, "1", "SetChargingProfile", {"connectorId": 4, "csChargingProfiles": legacy()}], [3, "1", {}]], {1: 4}),
         ([2, "1", "RemoteStartTransaction", {"idTag": "A", "chargingProfile": legacy(chargingProfilePurpose="TxProfile")}], {1: 1}),
+        ({"frames": [{"text": json.dumps([2, "1", "SetChargingProfile", {"evseId": 4, "chargingProfile": modern()}])}]}, {1: 4}),
+        ({"ok": True, "result": {"frames": [[2, "1", "SetChargingProfile", {"evseId": 4, "chargingProfile": modern()}]]}}, {1: 4}),
         (modern(validTo=None, recurrencyKind=None), {1: 1}),
         (modern(chargingProfilePurpose="ChargingStationMaxProfile"), {1: 0}),
         (modern(chargingProfilePurpose="ChargingStationExternalConstraints"), {1: 0}),
@@ -131,6 +137,7 @@ def test_a_log() -> None:
     found = answer("\n".join(lines))
     assert [one.profile.id for one in found.installed] == [1]
     assert found.notes == (
+        "5 profile messages have no date and were applied, even if they came after --at",
         "line 5 SetChargingProfile.chargingProfile: profile 3 was answered Rejected (InvalidStackLevel) by the station; left out",
         "line 7 ClearChargingProfile: removes profile 2",
         "line 8 ClearChargingProfile: fits no profile",
@@ -216,6 +223,149 @@ def test_files_of_others() -> None:
         assert [one.profile.id for one in found.installed] or found.refused or found.notes, file
 
 
+# --- logs with times and stations ------------------------------------------------------------------------------------
+
+
+def set_on(evse: int, number: int, **more: Any) -> str:
+    return frame(str(number), "SetChargingProfile", {"evseId": evse, "chargingProfile": modern(number, number, **more)})
+
+
+def test_a_log_is_played_up_to_at() -> None:
+    lines = [
+        "2025-01-15T11:59:59.900Z < CSMS " + set_on(1, 10),
+        "2025-01-15T12:00:00Z < CSMS " + frame("c", "ClearChargingProfile", {"chargingProfileId": 10}),
+        json.dumps({"wall": T0 - 5.5, "text": set_on(1, 11, stackLevel=1)}),
+        json.dumps({"time": "2025-01-15T12:00:01Z", "text": set_on(1, 12, stackLevel=2)}),
+        "2025-01-15 13:00:02,123 < CSMS " + frame("d", "ClearChargingProfile", {"chargingProfileId": 11}),
+    ]
+    found = answer("\n".join(lines))
+    assert [one.profile.id for one in found.installed] == [11]
+    assert [one.at for one in found.installed] == [T0 - 6]
+    assert "2 profile messages come after --at and were left out" in found.notes
+    assert not any("no date" in note for note in found.notes)
+    frames = {"frames": [json.loads(line) for line in lines[2:4]]}
+    assert installed(frames) == {11: 1}
+
+
+def test_times_without_a_date() -> None:
+    found = answer("13:00:00 < CSMS " + set_on(1, 10))
+    assert [one.profile.id for one in found.installed] == [10]
+    assert found.notes == ("1 profile message has no date and was applied, even if it came after --at",)
+    assert not answer(json.loads(set_on(1, 10))).notes
+
+
+def test_times_of_a_log_without_an_offset(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """They are local, as `--at` is."""
+    file = tmp_path / "csms.log"
+    file.write_text("2025-01-15 12:30:00 < CSMS " + set_on(1, 10))
+    for at, there in (("2025-01-15T12:29", []), ("2025-01-15T12:30", [10])):
+        _, out, _ = run(capsys, str(file), "--at", at, "--timezone", "Europe/Berlin", "--json")
+        assert json.loads(out)["profiles"] == there
+
+
+def test_a_log_tells_when_the_transaction_began() -> None:
+    relative = modern(7, 10, chargingProfilePurpose="TxProfile", chargingProfileKind="Relative", transactionId="t1")
+    relative["chargingSchedule"][0].pop("startSchedule")
+    setting = frame("p", "SetChargingProfile", {"evseId": 1, "chargingProfile": relative})
+
+    def event(kind: str, time: str, tx: str = "t1", **more: Any) -> str:
+        payload = {"eventType": kind, "timestamp": time, "transactionInfo": {"transactionId": tx}, **more}
+        return frame(kind + tx, "TransactionEvent", payload)
+
+    log = [event("Started", "2025-01-15T11:30:00Z", evse={"id": 1}), event("Started", "2025-01-15T11:45:00Z", "t2")]
+    begun = "\n".join([*log, setting])
+    assert answer(begun).tx == explain_profiles.Tx("t1", T0 - 1800)
+    assert answer(begun, started=T0 - 60).tx == explain_profiles.Tx("t1", T0 - 60)
+    assert answer(begun, transaction="t2").tx == explain_profiles.Tx("t2", T0 - 900)
+    over = answer(begun + "\n" + event("Ended", "2025-01-15T11:50:00Z"))
+    assert over.tx is not None
+    assert over.tx.tx_id == explain_profiles.UNNAMED
+    assert not over.installed
+    later = answer(begun + "\n" + event("Ended", "2025-01-15T12:50:00Z"))
+    assert later.tx == explain_profiles.Tx("t1", T0 - 1800)
+
+
+def test_a_log_of_1_6_tells_when_the_transaction_began() -> None:
+    start = {"connectorId": 1, "idTag": "A", "meterStart": 0, "timestamp": "2025-01-15T11:00:00Z"}
+    own = legacy(3, chargingProfilePurpose="TxProfile")
+    log = [
+        frame("s", "StartTransaction", start),
+        '[3,"s",{"transactionId":17,"idTagInfo":{"status":"Accepted"}}]',
+        frame("p", "SetChargingProfile", {"connectorId": 1, "csChargingProfiles": own}),
+    ]
+    assert answer("\n".join(log)).tx == explain_profiles.Tx("17", T0 - 3600)
+    stop = frame("e", "StopTransaction", {"transactionId": 17, "meterStop": 1, "timestamp": "2025-01-15T11:30:00Z"})
+    ended = answer("\n".join([*log, stop])).tx
+    assert ended is not None
+    assert ended.tx_id == explain_profiles.UNNAMED
+
+
+TWO_STATIONS = [
+    "12:00:00 CS1 > " + set_on(1, 10),
+    "12:00:00 CS2 > " + set_on(1, 20),
+    '12:00:01 CS2 < [3,"10",{"status":"Rejected"}]',
+    '12:00:01 CS1 < [3,"10",{"status":"Accepted"}]',
+]
+
+
+def test_several_stations_in_one_log(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "csms.log"
+    objects = [{"station": name, "text": set_on(1, number)} for name, number in (("CS1", 10), ("CS2", 20))]
+    for text in ("\n".join(TWO_STATIONS), json.dumps({"result": {"frames": objects}})):
+        file.write_text(text)
+        assert run(capsys, str(file), *AT) == (
+            2,
+            "",
+            "error: there are messages of several stations (CS1, CS2); say which one with --station NAME\n",
+        )
+        for name, number in (("CS1", 10), ("CS2", 20)):
+            _, out, _ = run(capsys, str(file), *AT, "--json", "--station", name)
+            assert json.loads(out)["profiles"] == [number]
+        code, _, err = run(capsys, str(file), *AT, "--station", "CS3")
+        assert (code, err) == (2, "error: --station CS3: has no profile here; there is CS1, CS2\n")
+    _, _, err = run(capsys, str(NEW), *AT, "--station", "CS3")
+    assert err == "error: --station CS3: has no profile here; no station is named\n"
+
+
+def test_the_log_of_our_own_csms(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, number in (("CS1", 10), ("CS2", 20)):
+        csms_serve._show(
+            {
+                "direction": "sent",
+                "time": "2025-01-15T12:00:01.000Z",
+                "station": name,
+                "verdict": "ok",
+                "text": set_on(1, number),
+            }
+        )
+    content = explain_input.read_text(capsys.readouterr().out, "file")
+    assert [(step.stamp.station, step.stamp.at) for step in content.steps] == [("CS1", None), ("CS2", None)]
+
+
+def test_what_a_line_says_before_its_message() -> None:
+    def stamp(text: str) -> tuple[float | None, str | None]:
+        found = explain_log.of_line(text, explain_log.parse_iso)
+        return found.at, found.station
+
+    assert stamp("12:00:01 CS1 < ") == (None, "CS1")
+    assert stamp("2025-01-15T12:00:01.250Z CS1 > ") == (T0 + 1.25, "CS1")
+    assert stamp("2025-01-15T12:00:01Z station > ") == (T0 + 1, None)
+    assert stamp("2025-01-15T12:00:01Z    < CSMS ") == (T0 + 1, None)
+    assert stamp("2025-99-15T12:00:01Z < ") == (None, None)
+    assert stamp("") == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("time", "expected"),
+    [(T0, T0), (T0 * 1000 + 500, T0 + 0.5), ("2025-01-15T13:00:00+01:00", T0), (True, None), (float("nan"), None),
+     ("soon", None), (-1, None)],
+)  # fmt: skip
+def test_times_of_objects(time: Any, expected: float | None) -> None:
+    around = explain_log.Stamp(None, "CS1")
+    found = explain_log.of_object({"time": time, "station": 7}, around, explain_log.parse_iso)
+    assert (found.at, found.station) == (expected, "CS1")
+
+
 # --- what is wrong ----------------------------------------------------------------------------------------------------
 
 
@@ -270,6 +420,23 @@ def test_a_station_would_refuse_it(value: Any, field: str) -> None:
     assert "a station would refuse this: " in str(warned)
     assert field in str(warned)
     assert str(warned).endswith("; left out")
+
+
+def test_a_wrong_word() -> None:
+    [warned] = answer([legacy(chargingProfileKind="Absolut")]).refused
+    assert warned.words.endswith(
+        "chargingProfileKind: is not one of the allowed words (Absolute, Recurring, Relative); did you mean Absolute?"
+    )
+    bad = legacy()
+    bad["chargingSchedule"]["chargingRateUnit"] = "kW"
+    assert "chargingRateUnit: is not one of the allowed words (A, W)" in str(answer([bad]).refused[0])
+
+
+def test_an_evse_that_no_profile_names() -> None:
+    there = [{"evseId": 1, "chargingProfile": modern()}, {"evseId": 0, "chargingProfile": modern(2, stackLevel=1)}]
+    assert answer(there, evse=5).notes == ("no profile names EVSE 5: there are profiles for the whole station, EVSE 1",)
+    assert not answer(there, evse=1).notes
+    assert not answer(there[1:], evse=5).notes
 
 
 def test_a_wrong_place() -> None:
@@ -336,20 +503,38 @@ def test_text(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = run(capsys, str(NEW), "--at", "2025-01-15T12:00", "--timezone", "Europe/Berlin")
     assert (code, err) == (0, "")
     assert out.startswith("Composite schedule of EVSE 1, 2025-01-15 12:00 to 2025-01-16 12:00, in A\n230 V, 3 phases; ")
-    assert "2025-01-15 17:00  2025-01-15 19:00  13 A     3 phases  B ChargingStationMaxProfile 1 (stack level 0)" in out
+    assert (
+        "2025-01-15 17:00  2025-01-15 19:00  13 A     3 phases  [b] ChargingStationMaxProfile 1 (stack level 0)" in out
+    )
     assert "2025-01-15 21:00  Charging pauses, from 10.67 A to 0 A: TxProfile 20 (stack level 0) goes on" in out
     assert "\x1b" not in out
     assert not any(line.endswith(" ") for line in out.splitlines())
+    assert "\n[a] TxDefaultProfile 10 (stack level 0)\n" in out
+
+
+def test_sentences_are_aligned() -> None:
+    value = modern()
+    value["chargingSchedule"][0]["startSchedule"] = "2025-01-15T12:00:00Z"
+    value["chargingSchedule"][0]["chargingSchedulePeriod"] = [
+        {"startPeriod": 0, "limit": 16},
+        {"startPeriod": 61, "limit": 10},
+    ]
+    lines = ["".join(text for text, _ in line) for line in explain_show.lines(answer(value))]
+    assert len({line.index(word) for line in lines for word in ("At first", "Down from") if word in line}) == 1
+
+
+def test_a_transaction_without_a_name_is_null() -> None:
+    assert explain_show.as_json(answer(modern()))["transaction"] is None
 
 
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(capsys, str(OLD), "--json", "--unit", "W", "--at", "2025-01-15T07:30:00Z", "--duration", "12h")
+    code, out, _ = run(capsys, str(OLD), "--json", "--unit", "W", "--at", "2025-01-15T07:32:00Z", "--duration", "12h")
     told = json.loads(out)
     assert code == 0
     assert (told["evse"], told["unit"], told["transaction"], told["profiles"]) == (1, "W", "17", [1, 2, 3])
-    assert told["from"] == "2025-01-15T07:30:00.000Z"
-    assert told["to"] == "2025-01-15T19:30:00.000Z"
-    assert told["asked"] == {"at": "2025-01-15T07:30:00.000Z", "duration_s": 43200, "timezone": "UTC"}
+    assert told["from"] == "2025-01-15T07:32:00.000Z"
+    assert told["to"] == "2025-01-15T19:32:00.000Z"
+    assert told["asked"] == {"at": "2025-01-15T07:32:00.000Z", "duration_s": 43200, "timezone": "UTC"}
     assert told["periods"][0]["limit"] == 11000
     assert told["periods"][0]["start"] == 0
     assert told["changes"][0]["at"] == told["from"]
@@ -420,7 +605,8 @@ def test_wrong_arguments(option: str, value: str, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("24h", 86_400), ("90m", 5400), ("90min", 5400), ("1h30m", 5400), ("7d", 604_800), ("15", 15), ("15s", 15)]
+    ("text", "seconds"), [("24h", 86_400), ("90m", 5400), ("90min", 5400), ("10 min", 600),
+     ("1 h 30 min", 5400), ("1 d", 86_400), ("1h30m", 5400), ("7d", 604_800), ("15", 15), ("15s", 15)]
 )  # fmt: skip
 def test_durations(text: str, seconds: int, capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, str(NEW), *AT, "--json", "--duration", text)
@@ -443,9 +629,9 @@ def test_local_times(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_missing_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    code, _, err = run(capsys, str(tmp_path / "nothing.json"))
-    assert code == 1
-    assert "nothing.json" in err
+    missing = tmp_path / "nothing.json"
+    assert run(capsys, str(missing)) == (2, "", f"error: {missing}: does not exist\n")
+    assert run(capsys, str(tmp_path)) == (2, "", f"error: {tmp_path}: is a directory; name a file in it\n")
 
 
 def test_as_a_process() -> None:
@@ -542,10 +728,21 @@ def test_without_matplotlib(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr(explain_plot.importlib.util, "find_spec", lambda _name: None)
-    with pytest.raises(StationError, match=r"pip install 'pilotwire\[plot\]'"):
+    with pytest.raises(StationError, match=r"pip install -e '\.\[plot\]'"):
         explain_plot.check_installed()
     code, _, err = run(capsys, str(NEW), "--svg", str(tmp_path / "a.svg"))
-    assert (code, err) == (1, "error: pictures need matplotlib: pip install 'pilotwire[plot]'\n")
+    assert (code, err) == (
+        1,
+        "error: pictures need matplotlib: pip install -e '.[plot]' where pilotwire was cloned\n",
+    )
+
+
+def test_a_matplotlib_that_does_not_start(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(explain_plot.importlib.util, "find_spec", lambda _name: object())
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    code, _, err = run(capsys, str(NEW), "--svg", "a.svg")
+    assert code == 1
+    assert err.startswith("error: pictures need matplotlib, and the one that is installed does not start: ")
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------
@@ -555,9 +752,23 @@ def test_the_page_is_current() -> None:
     assert smart_charging.main(["--check"]) == 0, "run: python -m tests.tools.smart_charging"
 
 
+def test_the_commands_of_the_pages_work_as_they_stand(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = EXAMPLES.parents[1]
+    text = "".join((root / page).read_text(encoding="utf-8") for page in ("README.md", "docs/smart_charging.md"))
+    found = re.findall(r"^(?:\| `)?station explain (docs/[^`\n|#]*)", text, re.MULTILINE)
+    assert len(found) >= 5
+    (tmp_path / "docs").symlink_to(root / "docs")
+    monkeypatch.chdir(tmp_path)
+    for line in found:
+        assert main(["explain", *shlex.split(line)]) == 0, line
+        assert capsys.readouterr().out
+
+
 def test_the_options_are_the_words_of_the_engine() -> None:
     """The command line does not import the engine to know its words."""
     assert {unit.value for unit in RateUnit} == set(UNITS)
-    assert [gaps.value.replace(" ", "-") for gaps in Gaps] == list(GAPS)
+    assert [gaps.value for gaps in Gaps] == list(GAPS)
     assert [rule.value for rule in PhaseRule] == list(PHASE_RULES)
-    assert (Policy().gaps.value.replace(" ", "-"), Policy().phases.value) == (GAPS[0], PHASE_RULES[0])
+    assert (Policy().gaps.value, Policy().phases.value) == (GAPS[0], PHASE_RULES[0])

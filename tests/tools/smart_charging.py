@@ -28,7 +28,7 @@ PAGE = ROOT / "docs" / "smart_charging.md"
 PICTURE = ROOT / "docs" / "explain.svg"
 COMMANDS = {
     "201": "docs/examples/profiles_201.json --at 2025-01-15T12:00 --timezone Europe/Berlin",
-    "16": "docs/examples/profiles_16.log --at 2025-01-15T07:30Z --started 2025-01-15T07:29Z",
+    "16": "docs/examples/profiles_16.log --at 2025-01-15T07:32Z",
 }
 _PART = re.compile(r"(<!-- begin: (\w+) -->\n).*?(<!-- end: \2 -->)", re.DOTALL)
 _MADE_BY = re.compile(r"Matplotlib v([\w.]+)")

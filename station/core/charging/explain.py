@@ -146,7 +146,8 @@ class _Teller:
             return f"at first {self._offer(period)}: no profile applies."
         binding = period.binding
         given = "" if binding.unit is self.composite.unit else self._with(binding)
-        return f"at first {self._offer(period)}: {who(binding)} {_verb(binding, 'bind')}{given}{_list(self._others(period, period.sources))}."
+        others = _list(self._others(period, period.sources))
+        return f"at first {self._offer(period)}: {who(binding)} {_verb(binding, 'bind')}{given}{others}."
 
     def _next(self, before: CompositePeriod, period: CompositePeriod, at: int) -> str:
         happened = list(self._happened(before, period, at))

@@ -25,6 +25,7 @@ from station.core.charging.profiles import (
     Recurrency,
     Schedule,
 )
+from station.core.charging.totals import TOGETHER
 
 T0 = 1_736_899_200  # 2025-01-15T00:00:00Z
 H = 3600
@@ -176,11 +177,11 @@ def test_a_repetition_without_a_pause() -> None:
     )
 
 
-def test_the_station_maximum() -> None:
+def test_the_hardware() -> None:
     short = profile(4, Purpose.TX_DEFAULT, (0, 8), duration=H)
     assert told(short, max_a=32)[1] == (
         "1 Up from 8 A to 32 A: TxDefaultProfile 4 (stack level 0) ends (its duration of 1 h is over); "
-        "station maximum binds now with 32 A."
+        "hardware binds now with 32 A."
     )
 
 
@@ -188,12 +189,50 @@ def test_watts_and_phases() -> None:
     own = profile(3, Purpose.TX, (0, 11_000), (H, 3680), unit=W)
     assert told(own) == [
         "0 At first 15.94 A on 3 phases: TxProfile 3 (stack level 0) binds with 11000 W (15.94 A).",
-        "1 Down from 15.94 A to 5.33 A: TxProfile 3 (stack level 0) goes on to its next period with 3680 W (5.33 A).",
+        "1 Down from 15.94 A to 5.33 A (below 6 A: a car is paused): TxProfile 3 (stack level 0) goes on to its next period with "
+        "3680 W (5.33 A).",
     ]
     single = profile(6, Purpose.STATION_MAX, (0, 32), start=T0 + 2 * H, phases=1)
     assert told(own, single)[2] == (
-        "2 Up from 5.33 A to 16 A on 1 phase: ChargingStationMaxProfile 6 (stack level 0) begins (its startSchedule has come) "
+        "2 From 5.33 A on 3 phases to 16 A on 1 phase: ChargingStationMaxProfile 6 (stack level 0) begins (its startSchedule has come) "
         "with 32 A."
+    )
+
+
+def test_fewer_phases_are_neither_up_nor_down() -> None:
+    legacy = profile(3, Purpose.TX, (0, 16), (2 * H, 0))
+    single = profile(6, Purpose.STATION_MAX, (0, 32), start=T0 + H, phases=1)
+    assert [each.partition(":")[0] for each in told(legacy, single)] == [
+        "0 At first 16 A on 3 phases",
+        "1 From 16 A on 3 phases to 16 A on 1 phase",
+        "2 Charging pauses, from 16 A to 0 A",
+    ]
+
+
+def test_less_than_a_car_can_be_offered() -> None:
+    low = profile(3, Purpose.TX, (0, 5.9), (H, 6), (2 * H, 0))
+    assert [each.partition(":")[0] for each in told(low)] == [
+        "0 At first 5.9 A on 3 phases (below 6 A",
+        "1 Up from 5.9 A to 6 A",
+        "2 Charging pauses, from 6 A to 0 A",
+    ]
+    assert "is paused" not in told(low, unit=W)[0]
+
+
+def test_several_bind() -> None:
+    """EVSEs together are plural."""
+    grid = Source("ChargingStationMaxProfile", Purpose.STATION_MAX, 1, 0, Fraction(32), 3, Fraction(32))
+    all_of_them = Source(TOGETHER, None, None, None, Fraction(20), None)
+    one = CompositePeriod(0, PhaseLimits(Fraction(32)), 3, binding=grid, sources=(grid,))
+    two = one._replace(start=10, limit=PhaseLimits(Fraction(20)), binding=all_of_them, sources=(grid, all_of_them))
+    three = two._replace(start=20, limit=PhaseLimits(Fraction(10)))
+    found = [change.sentence for change in explain(Composite(0, T0, 30, A, (one, two, three)))]
+    assert found[1:] == [
+        "Down from 32 A to 20 A: EVSEs together bind now with 20 A; ChargingStationMaxProfile 1 (stack level 0) would allow 32 A.",
+        "Down from 20 A to 10 A: EVSEs together stay the cause.",
+    ]
+    assert explain(Composite(0, T0, 30, A, (two,)))[0].sentence.startswith(
+        "At first 20 A on 3 phases: EVSEs together bind;"
     )
 
 
@@ -289,7 +328,7 @@ def test_amounts() -> None:
         "24 h",
         "3 d 1 min",
     ]
-    assert who(Source("station maximum", None, None, None, None, None)) == "station maximum"
+    assert who(Source("hardware", None, None, None, None, None)) == "hardware"
 
 
 def test_local_time() -> None:
