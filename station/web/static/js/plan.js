@@ -8,7 +8,7 @@ import { clock, duration, iso, short } from "./format.js";
 /** @typedef {import("./types.js").Schedule} Schedule */
 /** @typedef {import("./svg.js").Run} Run */
 
-/** What one source allows over time; where it binds. @typedef {{key: string, name: string, runs: (Run & {binding: boolean})[]}} Band */
+/** What one source allows over time; where it binds. `fixed`: the hardware, at all times. @typedef {{key: string, name: string, fixed: boolean, runs: (Run & {binding: boolean})[]}} Band */
 
 const TOLD_STEPS = 3;
 /** IEC 61851-1: nothing is offered below this, the car is paused. */
@@ -31,7 +31,7 @@ export function bands(plan) {
   for (const { start, until, sources } of plan.periods) {
     for (const source of sources) {
       const key = keyOf(source);
-      const band = found.get(key) ?? { key, name: source.name, runs: [], rank: rank(source) };
+      const band = found.get(key) ?? { key, name: source.name, fixed: source.purpose === null, runs: [], rank: rank(source) };
       found.set(key, band);
       const last = band.runs.at(-1);
       if (last?.until === start && last.value === source.limit && last.binding === source.binding) last.until = until;
@@ -120,6 +120,8 @@ export function shortCause(cause) {
  * @param {number} wall
  */
 export function elsewhere(plan, band, wall) {
+  // The plan names the hardware only where it binds, but it is there all the time.
+  if (band.fixed && band.runs[0] !== undefined) return rate(band.runs[0].value, plan.unit);
   const next = band.runs.find(({ from }) => plan.start + from > wall);
   if (next !== undefined) return `${rate(next.value, plan.unit)} from ${when(plan, plan.start + next.from)}`;
   const last = band.runs.at(-1);
