@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import random
+import warnings
 from collections.abc import Callable
 
+import anyio
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
@@ -19,6 +21,13 @@ CI_SEED = "20160601"
 PATIENT = hypothesis_settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.register_profile("ci", PATIENT, derandomize=True, database=None)
 hypothesis_settings.register_profile("dev", PATIENT, derandomize=False)
+
+# anyio imports its parts when they are first used, and pytest rewrites them then. In the middle of a busy test that has ended with
+# CPython's "AST constructor recursion depth mismatch"; here nothing else is going on.
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    for part in dir(anyio):
+        getattr(anyio, part)
 
 
 def pytest_configure(config: pytest.Config) -> None:
