@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from station.clock import parse_iso
 from station.config_fields import Flag, Integer, Number, Text, WrongValueError, setting
 from station.config_read import got
 from station.core.allowance import CONTROLLER
-from station.core.charging.composite import Composite
 from station.core.charging.explain import explain
 from station.core.charging.policy import RULES_201
 from station.core.charging.profiles import (
@@ -26,9 +25,10 @@ from station.core.charging.profiles import (
     Recurrency,
     Schedule,
 )
+from station.core.charging.shapes import Composite, Tx, Zone
 from station.core.events import ClearProfiles, GetComposite, InstallProfile, SetNeeds
 from station.core.types import Verdict
-from station.errors import ControlError, Problem
+from station.errors import Problem
 from station.runtime.control_charging_rows import (
     ClearedResult,
     InstalledResult,
@@ -276,12 +276,12 @@ class Plan(_Charging):
             host, lambda ref: GetComposite(ref, self.evse, int(self.duration), unit, merge_causes=False)
         )
         _accepted(verdict)
-        made, tx, zone = (verdict.data[name] for name in ("composite", "tx", "zone"))
-        if not isinstance(made, Composite):
-            raise ControlError("internal", [Problem("", "the station gave no schedule")])
+        # A verdict's data is `object`; GetComposite says what these three are.
+        made = cast(Composite, verdict.data["composite"])
+        tx, zone = cast("Tx | None", verdict.data["tx"]), cast("Zone | None", verdict.data["zone"])
         installed = program_of(host).gateway.view().profiles
-        changes = explain(made, zone, installed=installed, tx=tx)  # type: ignore[arg-type]  # a verdict's data is `object`
-        return plan_json(made, changes, zone, enabled=_enabled(host))  # type: ignore[arg-type]  # as above
+        changes = explain(made, zone, installed=installed, tx=tx)
+        return plan_json(made, changes, zone, enabled=_enabled(host))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypedDict
 
-from station.core.charging.composite import Composite, PhaseLimits, Source, Zone
 from station.core.charging.explain import Change, number, source_json
 from station.core.charging.profiles import MILLI, Installed, Schedule
+from station.core.charging.shapes import Composite, PhaseLimits, Source, Zone
 from station.runtime.control_types import Json
 
 __all__ = ["ClearedResult", "InstalledResult", "PlanResult", "ProfilesResult", "plan_json", "profile_row"]
