@@ -261,6 +261,28 @@ class Meter(Protocol):
         """Read the registers now. Raises BusError or DeviceError."""
 
 
+class SignedMoment(Enum):
+    """What a signed record is about. Values are those of TX in OCMF."""
+
+    BEGIN = "B"
+    CURRENT = "C"
+    END = "E"
+
+
+class SigningMeter(Meter, Protocol):
+    """A meter that signs its values itself, for billing under calibration law."""
+
+    async def sign(self, moment: SignedMoment, identification: str, wall_s: float | None) -> MeterReading:
+        """Have a record signed (seconds!); it comes in `signed`, untouched. `signed` is None when it comes later.
+
+        identification: who pays, as the record is to show. wall_s: seconds since 1970, None while nobody knows.
+        Raises BusError, DeviceError.
+        """
+
+    async def public_key(self) -> str:
+        """The key that checks the records, DER (SubjectPublicKeyInfo) in hex. Raises BusError, DeviceError."""
+
+
 class Indicator(Protocol):
     async def show(self, lamp: Lamp) -> None: ...
 

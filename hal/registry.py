@@ -21,6 +21,7 @@ from hal.errors import ConfigError
 ENTRY_POINT_GROUP = "pilotwire.drivers"
 
 BUILT_IN: Mapping[str, str] = {
+    "openevse": "hal.drivers.openevse:create",
     "sim": "hal.sim.board:create",
 }
 

@@ -64,6 +64,17 @@ class SettingsReader:
             return value
         return default
 
+    def integers(self, name: str, low: int, high: int) -> tuple[int, ...]:
+        """A whole number, or a list of them, each in low..high; empty when the field is absent."""
+        value = self._take(name)
+        if value is MISSING:
+            return ()
+        items = value if isinstance(value, list | tuple) else (value,)
+        if all(isinstance(item, int) and not isinstance(item, bool) and low <= item <= high for item in items):
+            return tuple(items)
+        self._wrong(name, _range("a whole number, or a list of them,", low, high), value)
+        return ()
+
     def flag(self, name: str, default: bool) -> bool:
         """true or false."""
         value = self._take(name)

@@ -1,8 +1,8 @@
 """Ways to reach a device. A driver is written against `ByteStream` or a request/answer object, never against a library.
 
-loopback.py is here: two ends in this process, with a manipulator that spoils what passes. Room is kept for
-serial.py (pyserial behind ByteStream; parity on a pty; the port as /dev path or socket://host:port),
-modbus_rtu.py (a master on a ByteStream: one lock per bus, a minimum gap per device, resynchronisation),
+loopback.py is here: two ends in this process, with a manipulator that spoils what passes; serial.py: a serial line (a
+/dev path, a pty, or socket://host:port) by the event loop; modbus_rtu.py: a master on such a line (one lock per bus, a
+minimum gap per device, resynchronisation). Room is kept for
 can.py (python-can; slcan, socketcan), raw_ethernet.py and qca7000_uart.py (power-line modems).
 All of them raise BusError when the wire or its adapter fails, and nothing else but HalError.
 """
