@@ -59,6 +59,8 @@ log = logging.getLogger("hal.openevse")
 EVSE = 1
 RETURN_FIRST_S = 0.5
 RETURN_MOST_S = 5.0
+ROUNDING_S = 0.001
+"""A pause may end that much early: less than it is no pause to a loop that jumps from timer to timer."""
 SETTLE_S = 0.3
 """A board that has just started does not know yet whether a vehicle is there (it debounces for 0.25 s)."""
 
@@ -374,7 +376,7 @@ class OpenEvse:
                 await self._drive.look()  # says why
             if self._booted:
                 await self._initialise()
-            if loop.time() >= pulse_at:
+            if loop.time() >= pulse_at - ROUNDING_S:
                 pulse_at = loop.time() + self.settings.pulse_s
                 await self._pulse_patiently()
             elif self._drive.moving():

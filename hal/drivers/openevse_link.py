@@ -107,9 +107,8 @@ class RapiLink:
             if reply is not None and (reply.ok or reply.sequence is not None):
                 return reply
             garbled = reply or garbled
-        if (
-            garbled is not None
-        ):  # `$NK` without our id, twice: our bytes arrive damaged, or the firmware is older than RAPI 3
+        # `$NK` without our id, twice: our bytes arrive damaged, or the firmware is older than RAPI 3.
+        if garbled is not None:
             return garbled
         raise BusError(
             f"{self._name}: OpenEVSE does not answer {command!r}; check its supply, the wires (RX to TX) and that no WiFi "
@@ -156,8 +155,10 @@ class RapiLink:
 
     def _answered(self, reply: Reply) -> None:
         """Without an id it answers the oldest command; with one that nobody waits for, it is too late."""
-        sequence = next(iter(self._waiting), None) if reply.sequence is None else reply.sequence
-        waiting = None if sequence is None else self._waiting.get(sequence)
+        if reply.sequence is None:
+            waiting = next((one for one in self._waiting.values() if not one.answer.done()), None)
+        else:
+            waiting = self._waiting.get(reply.sequence)
         if waiting is not None and not waiting.answer.done():
             waiting.taken(reply)
             waiting.answer.set_result(reply)

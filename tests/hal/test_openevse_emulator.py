@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hal.emulators import openevse
 from hal.emulators.__main__ import create, names
 from hal.emulators.openevse.board import FAULTS
 from hal.emulators.openevse.device import OpenEvseEmulator
@@ -36,6 +37,7 @@ class Wire:
 def test_it_is_served_by_name() -> None:
     assert "openevse" in names()
     assert isinstance(create("openevse", {}), OpenEvseEmulator)
+    assert isinstance(openevse.create({}), OpenEvseEmulator)
     with pytest.raises(ConfigError, match=r"openevse.typo"):
         create("openevse", {"typo": 1})
     with pytest.raises(ConfigError, match=r"openevse.car: must be one of"):

@@ -446,6 +446,19 @@ async def test_safety_checks_that_are_off_are_refused_unless_named() -> None:
 
 
 @virtual
+async def test_a_vehicle_in_d_at_a_board_that_does_not_check_for_it() -> None:
+    bench = await Bench({"flags": 0x0004}, checks_off="ventilation").start()
+    bench.port.order(car="ventilation")
+    await bench.unit.pilot.signal(PilotSignal.PWM, 16.0)
+    # The truth, although the board charges; what follows is the station's rule.
+    await bench.listener.pilot(PilotState.D)
+    await bench.unit.power.permit(False, 1)
+    await bench.listener.relay(False)
+    assert bench.look()["state"] == "FE"
+    await bench.driver.close()
+
+
+@virtual
 async def test_a_board_without_ammeter_needs_another_meter() -> None:
     with pytest.raises(DeviceError, match=r"set board\.meter to false"):
         await Bench({"ammeter": False}).start()
