@@ -173,11 +173,15 @@ class MeterRead:
 
 @dataclass(frozen=True, slots=True)
 class CardPresented:
-    """`evse` is None when one reader serves the whole station."""
+    """`evse` is None when one reader serves the whole station.
+
+    random: the card makes up another identifier each time (a phone, a passport): it names nobody, so never keep it in a list.
+    """
 
     evse: int | None
     value: str
     kind: TokenKind = TokenKind.ISO14443
+    random: bool = False
 
 
 @dataclass(frozen=True, slots=True)
