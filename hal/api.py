@@ -79,9 +79,11 @@ class FaultCode(Enum):
     UNDER_VOLTAGE = "UnderVoltage"
     WEAK_SIGNAL = "WeakSignal"
     EMERGENCY_STOP = "EmergencyStop"
+    INVALID_VEHICLE_MODE = "InvalidVehicleMode"
     PILOT_FAULT = "PilotFault"
     POWER_LOSS = "PowerLoss"
     EVSE_CONTACTOR_FAULT = "EVSEContactorFault"
+    CABLE_OVER_TEMP_DERATE = "CableOverTempDerate"
     CABLE_OVER_TEMP_STOP = "CableOverTempStop"
     PROXIMITY_FAULT = "ProximityFault"
     BROKEN_LATCH = "BrokenLatch"
@@ -252,7 +254,10 @@ class Pilot(Protocol):
 class PowerPath(Protocol):
     """Permission that power may flow; the board decides when it really closes (LAW 4)."""
 
-    async def permit(self, allowed: bool, phases: int) -> None: ...
+    async def permit(self, allowed: bool, phases: int) -> None:
+        """False opens at once, under load if need be. Whoever wants a vehicle to stop gently withdraws the offer first
+        (`PilotSignal.OFF`), keeps the permission until the vehicle has let go (IEC 61851-1 A.6 seq 10: 6 s), then forbids.
+        """
 
 
 class Lock(Protocol):
@@ -287,6 +292,13 @@ class SigningMeter(Meter, Protocol):
         """The key that checks the records, DER (SubjectPublicKeyInfo) in hex. Raises BusError, DeviceError."""
 
 
+class Rcd(Protocol):
+    """Residual-current detection that can test itself (IEC 62955, IEC 62752)."""
+
+    async def self_test(self) -> None:
+        """Run the self-test: vehicle away, contactor open. Seconds. Raises DeviceError when it fails, BusError."""
+
+
 class Indicator(Protocol):
     async def show(self, lamp: Lamp) -> None: ...
 
@@ -301,6 +313,7 @@ class EvseUnit:
     meter: Meter | None = None
     lock: Lock | None = None
     indicator: Indicator | None = None
+    rcd: Rcd | None = None
     max_a: float = 32.0
     min_a: float = 6.0
     phases: int = 3
@@ -313,7 +326,11 @@ class EvseUnit:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """Everything behind one driver: the EVSEs it drives and the devices to start and close, in order."""
+    """Everything behind one driver: the EVSEs it drives and the devices to start and close, in order.
+
+    on_host_loss is what the board does when this program dies, on_host_loss_a the current that it then reduces to, and
+    supervision says in words how that is armed and verified at the start ("keep-alive every second, checked: ...").
+    """
 
     name: str
     units: tuple[EvseUnit, ...]
@@ -321,3 +338,4 @@ class Board:
     level: ControlLevel = ControlLevel.PILOT
     on_host_loss: OnHostLoss = OnHostLoss.NOTHING
     on_host_loss_a: float | None = None
+    supervision: str = ""

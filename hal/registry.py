@@ -3,7 +3,8 @@
 A factory is `factory(settings: Mapping[str, object]) -> Board`; it validates its settings (hal.settings) and raises
 ConfigError naming the field. It opens nothing: that is `Device.start`. Beside the factory its module may have
 `claims(settings) -> set[tuple[str, int]]`, the (port, address) pairs that such a board occupies; without it the
-settings `port` and `address` are taken. Third parties register under the entry point group `pilotwire.drivers`,
+settings `port` and `address` are taken; and `async make_safe(settings) -> None`, which reaches the board whatever became of the
+program that drove it, forbids power, sees the contactor open and lets go of the port. Third parties register under the entry point group `pilotwire.drivers`,
 for example `pilotwire.drivers = {"mybox": "mybox.driver:create"}`; a built-in name cannot be taken over.
 """
 
@@ -70,6 +71,16 @@ def claims(driver: str, settings: Mapping[str, object]) -> set[tuple[str, int]]:
     own = getattr(module, "claims", None)
     pairs = own(settings) if own is not None else _default_claims(settings)
     return {(_same_port(port), address) for port, address in pairs}
+
+
+async def make_safe(driver: str, settings: Mapping[str, object]) -> bool:
+    """Leave the board safe after the program that drove it has gone; False: this driver has no such command. Raises HalError."""
+    module, _ = _locate(driver)
+    own = getattr(module, "make_safe", None)
+    if own is None:
+        return False
+    await own(settings)
+    return True
 
 
 def _default_claims(settings: Mapping[str, object]) -> set[tuple[str, int]]:

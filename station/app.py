@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hal.api import Board, EvseUnit
+from hal.api import Board, ControlLevel, EvseUnit
 from station.app_network import network_of, tls_of, variables_of
 from station.app_setup import EvseSetup, StationSetup, Surroundings, file_store, host_boot_id
 from station.clock import Clock
@@ -194,7 +194,7 @@ class StationApp:
         return next(unit for unit in board.units if unit.evse == setup.unit)
 
     def _infos(self) -> Sequence[EvseInfo]:
-        return tuple(_info(setup, self._unit(setup)) for setup in self.setup.evses)
+        return tuple(_info(setup, self._unit(setup), self.boards[setup.board]) for setup in self.setup.evses)
 
     def _host(self, name: str, board: Board) -> BoardHost:
         numbers = {setup.unit: setup.evse for setup in self.setup.evses if setup.board == name}
@@ -355,7 +355,7 @@ def _from_configuration(_model: DeviceModel, _write: VariableWrite) -> Refusal:
     return Refusal("ReadOnly", "it stands in the station's configuration")
 
 
-def _info(setup: EvseSetup, unit: EvseUnit) -> EvseInfo:
+def _info(setup: EvseSetup, unit: EvseUnit, board: Board) -> EvseInfo:
     """What the core is told: the board's word, unless the installation knows better."""
     fixed = unit.fixed_cable if setup.fixed_cable is None else setup.fixed_cable
     return EvseInfo(
@@ -371,4 +371,6 @@ def _info(setup: EvseSetup, unit: EvseUnit) -> EvseInfo:
         has_meter=unit.meter is not None,
         ventilated=unit.ventilated,
         phase_switching=unit.phase_switching,
+        has_pilot=board.level is ControlLevel.PILOT,
+        self_test=unit.rcd is not None,
     )

@@ -52,9 +52,11 @@ FaultCode = Literal[
     "UnderVoltage",
     "WeakSignal",
     "EmergencyStop",
+    "InvalidVehicleMode",
     "PilotFault",
     "PowerLoss",
     "EVSEContactorFault",
+    "CableOverTempDerate",
     "CableOverTempStop",
     "ProximityFault",
     "BrokenLatch",
@@ -216,9 +218,10 @@ class Station(ControlClient):
         reported it.
 
         code: What breaks (one of "ConnectorLockFailure", "GroundFailure", "HighTemperature",
-            "OverCurrentFailure", "OverVoltage", "UnderVoltage", "WeakSignal", "EmergencyStop", "PilotFault",
-            "PowerLoss", "EVSEContactorFault", "CableOverTempStop", "ProximityFault", "BrokenLatch", "CutCable",
-            "MeterFailure", "ReaderFailure", "InternalError")
+            "OverCurrentFailure", "OverVoltage", "UnderVoltage", "WeakSignal", "EmergencyStop",
+            "InvalidVehicleMode", "PilotFault", "PowerLoss", "EVSEContactorFault", "CableOverTempDerate",
+            "CableOverTempStop", "ProximityFault", "BrokenLatch", "CutCable", "MeterFailure", "ReaderFailure",
+            "InternalError")
         evse: Number of the EVSE; 0: the station as a whole (a whole number from 0 to 64)
         info: A word from the board about it (a text of at most 50 characters)
         """
@@ -228,9 +231,9 @@ class Station(ControlClient):
         """It is repaired.
 
         code: What broke (one of "ConnectorLockFailure", "GroundFailure", "HighTemperature", "OverCurrentFailure",
-            "OverVoltage", "UnderVoltage", "WeakSignal", "EmergencyStop", "PilotFault", "PowerLoss",
-            "EVSEContactorFault", "CableOverTempStop", "ProximityFault", "BrokenLatch", "CutCable",
-            "MeterFailure", "ReaderFailure", "InternalError")
+            "OverVoltage", "UnderVoltage", "WeakSignal", "EmergencyStop", "InvalidVehicleMode", "PilotFault",
+            "PowerLoss", "EVSEContactorFault", "CableOverTempDerate", "CableOverTempStop", "ProximityFault",
+            "BrokenLatch", "CutCable", "MeterFailure", "ReaderFailure", "InternalError")
         evse: Number of the EVSE; 0: the station as a whole (a whole number from 0 to 64)
         """
         self._do("clear", code=code, evse=evse)

@@ -32,9 +32,11 @@ POLICY: dict[FaultCode, Policy] = {
     FaultCode.UNDER_VOLTAGE: _SUSPENDS,
     FaultCode.WEAK_SIGNAL: _REPORTED_ONLY,
     FaultCode.EMERGENCY_STOP: Policy(ends=StopReason.EMERGENCY_STOP),
+    FaultCode.INVALID_VEHICLE_MODE: _SUSPENDS,  # state D where nothing ventilates: it may come back to C
     FaultCode.PILOT_FAULT: Policy(ends=StopReason.OTHER),
     FaultCode.POWER_LOSS: _SUSPENDS,
     FaultCode.EVSE_CONTACTOR_FAULT: Policy(ends=StopReason.OTHER),
+    FaultCode.CABLE_OVER_TEMP_DERATE: _REPORTED_ONLY,  # less current is offered
     FaultCode.CABLE_OVER_TEMP_STOP: _SUSPENDS,
     FaultCode.PROXIMITY_FAULT: Policy(ends=StopReason.OTHER),
     FaultCode.BROKEN_LATCH: Policy(ends=StopReason.OTHER),

@@ -238,7 +238,8 @@ class MeterSample:
 class EvseInfo:
     """What the core must know of an EVSE's hardware. `connectors` are their types, connector 1 first.
 
-    max_a is what the board can do, configured_a what the installer allows (None: no lower limit), both per phase.
+    max_a is what the board can do, configured_a what the installer allows (None: no lower limit), both per phase. has_pilot: the host
+    makes the pilot signal itself (pilot level), so that it may give states E and F; else the board does. self_test: its RCD can test itself.
     """
 
     evse: int
@@ -253,6 +254,8 @@ class EvseInfo:
     has_meter: bool = True
     ventilated: bool = False
     phase_switching: bool = False
+    has_pilot: bool = True
+    self_test: bool = False
 
 
 @dataclass(frozen=True, slots=True)
