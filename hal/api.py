@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class PilotState(Enum):
@@ -113,7 +113,7 @@ class MeterReading:
     """One consistent set of registers. `energy_import_wh` is the only value that every meter has.
 
     `current_a`, `voltage_v` and `power_phase_w` hold one value per phase present (1 or 3), or are empty.
-    `signed` passes a meter's signed record (OCMF...) through untouched.
+    `signed` passes a meter's signed record (OCMF...) through untouched; `public_key` checks it (DER in hex), empty where unknown.
     """
 
     energy_import_wh: float
@@ -126,6 +126,7 @@ class MeterReading:
     soc_percent: float | None = None
     temperature_c: float | None = None
     signed: str | None = None
+    public_key: str = ""
 
 
 # --- events ---------------------------------------------------------------------------------------------------------
@@ -245,6 +246,16 @@ class Device(Protocol):
         """Leave the hardware in its safe state (forbid, X1) and release the port. Idempotent."""
 
 
+class Reader(Device, Protocol):
+    """A card reader, keypad or button. name: of its port, for messages. evse: where it stands, 0: for the whole station."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def evse(self) -> int: ...
+
+
 class Pilot(Protocol):
     """Control pilot of one EVSE. Current-level boards map PWM to "enable at that current" and OFF to "sleep"."""
 
@@ -270,6 +281,14 @@ class Meter(Protocol):
         """Read the registers now. Raises BusError or DeviceError."""
 
 
+@runtime_checkable
+class CheckedMeter(Meter, Protocol):
+    """A meter whose readings are compared with earlier ones, and refused when they cannot be believed."""
+
+    def accept(self) -> None:
+        """Believe the next reading whatever it says: the meter was replaced, or reset."""
+
+
 class SignedMoment(Enum):
     """What a signed record is about. Values are those of TX in OCMF."""
 
@@ -278,6 +297,7 @@ class SignedMoment(Enum):
     END = "E"
 
 
+@runtime_checkable
 class SigningMeter(Meter, Protocol):
     """A meter that signs its values itself, for billing under calibration law."""
 

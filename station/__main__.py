@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from station import __version__
-from station.cli import csms, ctl, explain, listen, pki
+from station.cli import csms, ctl, explain, hal, listen, pki
 from station.cli.kinds import seconds
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def parser() -> argparse.ArgumentParser:
     csms.add(commands)
     pki.add(commands)
     explain.add(commands)
+    hal.add(commands)
     return top
 
 
@@ -157,7 +158,7 @@ def _add_sim(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         type=_speed,
         default=argparse.SUPPRESS,
         metavar="N|max",
-        help="simulated seconds per second (default: 10, with --stdio max, towards --csms 1); "
+        help="simulated seconds per second (default: 10, with --stdio max, towards --csms and with --wire 1); "
         "max only with the embedded CSMS",
     )
     sim.add_argument("--token", type=_token, metavar="ID", help="the card that is swiped; your CSMS should know it")
@@ -177,6 +178,12 @@ def _add_sim(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     sim.add_argument(
         "--store", metavar="DIR", type=Path, help="keep database and meters there; default: a temporary one"
+    )
+    sim.add_argument(
+        "--wire",
+        action="store_true",
+        help="real drivers, in real time: OpenEVSE boards, SDM630 meters and a PN532 reader, emulated in processes of their own "
+        "behind pseudo terminals",
     )
     sim.add_argument("--no-demo", dest="demo", action="store_false", help="do not play the first session")
     sim.add_argument("--plain", action="store_true", help="lines instead of a screen, for logs and pipes")
@@ -232,7 +239,7 @@ def _sim(arguments: argparse.Namespace) -> int:
     from station.sim.terminal import run_sim
 
     # A foreign CSMS lives in real time, and so does the station by default: time stamps and energy then agree there.
-    usual = 1.0 if arguments.csms is not None else None if arguments.stdio else 10.0
+    usual = 1.0 if arguments.csms is not None or arguments.wire else None if arguments.stdio else 10.0
     run = run_sim
     if arguments.stdio:
         from station.sim.stdio import run_stdio as run
@@ -245,6 +252,7 @@ def _sim(arguments: argparse.Namespace) -> int:
             token=arguments.token,
             speed=getattr(arguments, "speed", usual),
             evses=arguments.evses,
+            wire=arguments.wire,
             station_max_a=arguments.station_max,
             seed=arguments.seed,
             folder=arguments.store,
@@ -328,6 +336,8 @@ def _check(arguments: argparse.Namespace) -> int:
     from station import firmware
 
     settings = firmware.load_settings(arguments.config)
+    for line in firmware.about(settings):
+        print(line)
     for warning in firmware.check(settings):
         print(f"warning: {warning}")
     count = len(settings.evse_numbers)
@@ -339,7 +349,7 @@ def _check(arguments: argparse.Namespace) -> int:
 def _add_config(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     config = commands.add_parser("config", help="help with configuration files")
     config.add_argument(
-        "what", choices=("example", "drivers"), help="example: print a commented file; drivers: their names"
+        "what", choices=("example", "drivers"), help="example: print a commented file; drivers: the hardware that it may name"
     )
     config.set_defaults(handler=_config)
 
@@ -348,7 +358,7 @@ def _config(arguments: argparse.Namespace) -> int:
     if arguments.what == "drivers":
         from station import firmware
 
-        print("\n".join(firmware.driver_names()))
+        print("\n".join(f"{what}: {', '.join(names)}" for what, names in firmware.device_names().items()))
         return OK
     from station.config_doc import example
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hal.api import Board, ControlLevel, EvseUnit
+from hal.api import Board, ControlLevel, EvseUnit, SigningMeter
 from station.app_network import network_of, tls_of, variables_of
 from station.app_setup import EvseSetup, StationSetup, Surroundings, file_store, host_boot_id
 from station.clock import Clock
@@ -36,6 +36,7 @@ from station.runtime.filework import FileSettings, FileWork, installed
 from station.runtime.gateway import Gateway, Scheduler
 from station.runtime.hands import BoardHost, StationHands
 from station.runtime.jobs import JobDone, JobProgress, Jobs
+from station.runtime.readers import ReaderHost
 from station.runtime.supervise import Notifier, Supervisor, Watchdog
 from station.store.ops import PutRow
 
@@ -75,6 +76,7 @@ class StationApp:
         "hosts",
         "jobs",
         "model",
+        "readers",
         "rebooting",
         "setup",
         "store",
@@ -110,6 +112,7 @@ class StationApp:
             )
             self.jobs = Jobs(self.store, self._job_reported)
             self.hosts = tuple(self._host(name, board) for name, board in self.boards.items())
+            self.readers = tuple(ReaderHost(reader, self._submit) for reader in around.readers())
             self.hands = StationHands(self.hosts, self._submit, self.jobs, self._reboot)
             # The gateway needs the client and the client the gateway.
             self.gateway = Gateway(station, self.store, self.clock, self._scheduler, None, self.hands)
@@ -255,6 +258,8 @@ class StationApp:
         self.jobs.restore(self._rows.get("job", {}))
         for host, name in zip(self.hosts, self.boards, strict=True):
             self._supervisor.watch(f"board {name}", host.run)
+        for index, reader in enumerate(self.readers):
+            self._supervisor.watch(f"reader {index} ({reader.name})", reader.run)
         if self._notifier is not None:
             checks = {f"board {name}": host.alive for host, name in zip(self.hosts, self.boards, strict=True)}
             checks["ocpp"] = self.client.alive
@@ -285,6 +290,10 @@ class StationApp:
     def expert(self) -> Expert:
         """What a technician may do past the station's own logic."""
         return Expert(self.client)
+
+    def accept_meter(self, evse: int) -> bool:
+        """A meter was replaced: see `StationHands.accept_meter`."""
+        return self.hands.accept_meter(evse)
 
     def _submit(self, event: Any) -> None:
         if not self._dead:
@@ -327,10 +336,10 @@ class StationApp:
 
     async def _shut_down(self) -> None:
         self._dead = True
+        await self.hands.close()  # a reading under way would open its line again
         for host in self.hosts:
             await host.close()
         await self._supervisor.close()
-        await self.hands.close()
         await self.jobs.close()
         if self.files is not None:
             await self.files.close()
@@ -373,4 +382,5 @@ def _info(setup: EvseSetup, unit: EvseUnit, board: Board) -> EvseInfo:
         phase_switching=unit.phase_switching,
         has_pilot=board.level is ControlLevel.PILOT,
         self_test=unit.rcd is not None,
+        signs=isinstance(unit.meter, SigningMeter),
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hal.api import Board
+from hal.api import Board, Reader
 from station.core.charging.memory import ChargingSetup
 from station.core.types import NetworkProfile
 from station.ocpp.client_settings import LinkFactory
@@ -108,6 +108,7 @@ class Surroundings:
     scheduler: time of core and physics; None is the running loop. wall: wall clock in seconds. seed: makes ids and jitter
     repeatable; None takes them from the system. host_boot: changes when the machine (not only this program) restarted.
     speed: seconds of `scheduler` per second of the loop, now; 0 while it stands still. installer: of firmware.
+    readers: card readers, keypads and buttons that belong to no board, with the station's EVSE numbers; made anew as boards are.
     """
 
     boards: Callable[[], Mapping[str, Board]]
@@ -119,6 +120,7 @@ class Surroundings:
     host_boot: Callable[[], str] = host_boot_id
     speed: Callable[[], float] = lambda: 1.0
     installer: Installer = field(default_factory=NoInstaller)
+    readers: Callable[[], Sequence[Reader]] = tuple
 
 
 def file_store(path: str | Path, wall: Callable[[], float]) -> Callable[[], StorePort]:

@@ -247,6 +247,24 @@ class Station(ControlClient):
         """
         self._do("jam", evse=evse, jammed=jammed)
 
+    def wire(
+        self,
+        part: Literal["board", "meter", "reader"] = "board",
+        evse: int = 1,
+        plugged: bool | None = None,
+        noise: float | None = None,
+    ) -> None:
+        """The wire to a device: its USB adapter is pulled out or plugged in, or it is disturbed. `station sim
+        --wire` has wires. All meters hang on one adapter. What is not given stays as it is. Only at a simulated
+        station.
+
+        part: Whose wire (one of "board", "meter", "reader")
+        evse: Number of the EVSE (a whole number from 1 to 64)
+        plugged: false: the adapter is pulled out (true or false)
+        noise: Share of the device's answers that random bytes spoil; 0: none (a number from 0 to 1)
+        """
+        self._do("wire", part=part, evse=evse, plugged=plugged, noise=noise)
+
     def offline(self) -> None:
         """The network cable is pulled. Only at a simulated station."""
         self._do("offline")
@@ -278,6 +296,15 @@ class Station(ControlClient):
         """
         result: BootResult = self._do("restart", versions=versions)
         return result
+
+    def break_rcd(self, evse: int = 1, broken: bool = True) -> None:
+        """The residual-current device does not trip any more when it is tested, or does again (boards with
+        `rcd_test`). Only at a simulated station.
+
+        evse: Number of the EVSE (a whole number from 1 to 64)
+        broken: false: it is repaired (true or false)
+        """
+        self._do("break_rcd", evse=evse, broken=broken)
 
     def profiles(self) -> ProfilesResult:
         """The charging profiles that are installed, whoever brought them."""
@@ -463,6 +490,25 @@ class Station(ControlClient):
         """
         result: VerdictResult = self._do("stop_transaction", transaction=transaction)
         return result
+
+    def reset_fault(self, evse: int = 1) -> VerdictResult:
+        """Somebody has looked at the faults that stand until then (docs/faults.md: recovery "person") and resets
+        them; refused while the board reports that one is still there. An RCD that failed its self-test is tested
+        again, as soon as no vehicle is connected; the fault ends when it passes.
+
+        evse: Number of the EVSE; 0: faults of the station as a whole (a whole number from 0 to 64)
+        """
+        result: VerdictResult = self._do("reset_fault", evse=evse)
+        return result
+
+    def meter_accept(self, evse: int = 1) -> None:
+        """The meter of an EVSE was replaced or reset: its next reading is believed, whatever it says. Readings that
+        run backwards, jump or stand still are refused until then (fault MeterFailure). Not while a transaction
+        runs there: it ends with the old register.
+
+        evse: Number of the EVSE (a whole number from 1 to 64)
+        """
+        self._do("meter_accept", evse=evse)
 
     def set(self, variables: Mapping[str, str | float | bool | Any]) -> SetResult:
         """A technician changes settings at the station, by their names in the 2.x device model; also such as the

@@ -15,10 +15,11 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from station.config_charging import ChargingSettings
-from station.config_check import Claims, DriverCheck, Sections, check_all
+from station.config_check import Sections, check_all
+from station.config_devices import Claims, DeviceChecks, DriverCheck, MeterSettings, ReaderSettings, resolved_models
 from station.config_fields import IDENTITY, Flag, Integer, IntegerList, Number, Text, WordList, setting
 from station.config_own import FILE, ControlSettings, FilesSettings, SecuritySettings
-from station.config_read import Found, find_boards, find_list, find_table, find_variables, unknown
+from station.config_read import Found, find_boards, find_devices, find_list, find_table, find_variables, unknown
 from station.config_secret import SOURCES, read_secret
 from station.config_toml import Key, Report, read_toml
 from station.errors import ConfigError
@@ -32,7 +33,9 @@ __all__ = [
     "EvseSettings",
     "FilesSettings",
     "LogSettings",
+    "MeterSettings",
     "NetworkSettings",
+    "ReaderSettings",
     "SecuritySettings",
     "Settings",
     "StationSettings",
@@ -50,6 +53,8 @@ SECTIONS = (
     "store",
     "board",
     "evse",
+    "meter",
+    "reader",
     "charging",
     "variables",
     "log",
@@ -292,6 +297,8 @@ class Settings:
     boards: tuple[BoardSettings, ...]
     evses: tuple[EvseSettings, ...] = ()
     networks: tuple[NetworkSettings, ...] = ()
+    meters: tuple[MeterSettings, ...] = ()
+    readers: tuple[ReaderSettings, ...] = ()
     store: StoreSettings = StoreSettings()
     log: LogSettings = LogSettings()
     clock: ClockSettings = ClockSettings()
@@ -317,6 +324,7 @@ def load(
     *,
     driver_check: DriverCheck | None = None,
     claims: Claims | None = None,
+    devices: DeviceChecks | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Settings:
     """Read a configuration file. Raises ConfigError with every mistake in it.
@@ -324,10 +332,19 @@ def load(
     driver_check(driver, settings): how many EVSEs the board has, None when it has as many as are named; raises
     hal.errors.ConfigError when a board cannot be made of them.
     claims(driver, settings): the (port, address) pairs that a board occupies; raises the same.
+    devices: the same of meters and readers.
     """
     path = Path(path)
     data, lines = read_toml(path)
-    return parse(data, base=path.parent, lines=lines, driver_check=driver_check, claims=claims, environ=environ)
+    return parse(
+        data,
+        base=path.parent,
+        lines=lines,
+        driver_check=driver_check,
+        claims=claims,
+        devices=devices,
+        environ=environ,
+    )
 
 
 def parse(
@@ -337,6 +354,7 @@ def parse(
     lines: Mapping[Key, int] | None = None,
     driver_check: DriverCheck | None = None,
     claims: Claims | None = None,
+    devices: DeviceChecks | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Settings:
     """Settings from what a TOML file would contain. `base`: directory of relative file names. Raises ConfigError."""
@@ -362,13 +380,15 @@ def parse(
         evses=find_list(EvseSettings, data, "evse", report),
         variables=find_variables(data, report),
         networks=find_list(NetworkSettings, data, "network", report),
+        meters=resolved_models(find_devices(MeterSettings, data, "meter", report), base),
+        readers=find_devices(ReaderSettings, data, "reader", report),
     )
     if data.get("board") == []:
         report.problem(("board",), "there is no board", "write at least one [[board]] with driver and evses")
     for name in data:
         if name not in SECTIONS:
             unknown(name, SECTIONS, (name,), report)
-    check_all(read, report, driver_check=driver_check, claims=claims, environ=environ)
+    check_all(read, report, driver_check=driver_check, claims=claims, devices=devices, environ=environ)
     if report.problems:
         raise ConfigError(report.problems)
     return Settings(
@@ -377,6 +397,8 @@ def parse(
         boards=tuple(board.build() for board in read.boards),
         evses=tuple(evse.build() for evse in read.evses),
         networks=tuple(network.build() for network in read.networks),
+        meters=tuple(meter.build() for meter in read.meters),
+        readers=tuple(reader.build() for reader in read.readers),
         store=read.store.build(),
         log=read.log.build(),
         clock=read.clock.build(),

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from hal.errors import HalError
 from station.config_charging import check_charging
+from station.config_devices import Claims, DeviceChecks, DriverCheck, MeterSettings, ReaderSettings, check_devices
 from station.config_network import check_networks
 from station.config_read import Found, got
 from station.config_secret import SOURCES, read_secret
@@ -43,9 +43,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Claims", "DriverCheck", "Sections", "check_all"]
 
-DriverCheck = Callable[[str, Mapping[str, object]], int | None]
-Claims = Callable[[str, Mapping[str, object]], set[tuple[str, int]]]
-
 SHORTEST_PASSWORD = 16  # A00.FR.205 (2.0.1): 16 to 40 characters
 LONGEST_PASSWORD = 40
 EVERYBODY_UNDERSTANDS = re.compile(r"[A-Za-z0-9._:-]+")
@@ -68,6 +65,8 @@ class Sections:
     evses: Sequence[Found[EvseSettings]]
     variables: Mapping[str, str]
     networks: Sequence[Found[NetworkSettings]] = ()
+    meters: Sequence[Found[MeterSettings]] = ()
+    readers: Sequence[Found[ReaderSettings]] = ()
 
 
 def check_all(
@@ -76,6 +75,7 @@ def check_all(
     *,
     driver_check: DriverCheck | None,
     claims: Claims | None,
+    devices: DeviceChecks | None,
     environ: Mapping[str, str],
 ) -> None:
     """Check what was read, file names absolute."""
@@ -85,9 +85,9 @@ def check_all(
     check_charging(read.charging, report)
     _check_identity(read.station, read.csms, report)
     _check_numbers(read.boards, report)
-    wrong = _check_drivers(read.boards, report, driver_check) if driver_check is not None else set()
-    if claims is not None:
-        _check_claims(read.boards, report, claims, wrong)
+    check_devices(
+        read.boards, read.meters, read.readers, report, driver_check=driver_check, claims=claims, devices=devices
+    )
     _check_evses(read.boards, read.evses, report)
     if read.variables:
         _check_variables(read, report)
@@ -239,61 +239,6 @@ def _check_evses(boards: Sequence[Found[BoardSettings]], evses: Sequence[Found[E
                 key, f"no board drives EVSE {number}", "add it to evses of a [[board]], or remove this table"
             )
         seen.add(number)
-
-
-def _check_drivers(boards: Sequence[Found[BoardSettings]], report: Report, driver_check: DriverCheck) -> set[Key]:
-    """The boards that their drivers refuse."""
-    wrong: set[Key] = set()
-    for board in boards:
-        driver, numbers = board.get("driver"), board.get("evses") or ()
-        if driver is None:
-            continue
-        try:
-            units = driver_check(driver, board.values["settings"])
-        except HalError as error:
-            wrong.add(board.key)
-            _driver_problems(board.key, str(error), report)
-            continue
-        if units is not None and len(numbers) > units:
-            report.problem(
-                (*board.key, "evses"),
-                f"names {len(numbers)} EVSEs, but the board ({driver}) has {units}",
-                f"name {units}, one for each EVSE of the board in its order",
-            )
-    return wrong
-
-
-def _driver_problems(key: Key, message: str, report: Report) -> None:
-    """A driver tells all its problems in one message, each with its field: "board.port: ...; board.evse[1].x: ..."."""
-    for text in re.split(r"; (?=board[.\[])", message):
-        named = re.match(r"board\.([a-z_]+)((?:\[\d+\])?(?:\.[a-z_]+)*): ", text)
-        if named is None:
-            report.problem((*key, "driver"), text.rstrip("."))
-            continue
-        rest = f"{named[2].lstrip('.')}: " if named[2] else ""
-        report.problem((*key, named[1]), rest + text[named.end() :].rstrip("."))
-
-
-def _check_claims(boards: Sequence[Found[BoardSettings]], report: Report, claims: Claims, wrong: set[Key]) -> None:
-    """No two boards on one port and address. Boards that are `wrong` already are left out."""
-    owners: dict[tuple[str, int], Key] = {}
-    for board in boards:
-        if board.key in wrong or board.get("driver") is None:
-            continue
-        try:
-            claimed = sorted(claims(board.get("driver"), board.values["settings"]))
-        except HalError as error:
-            _driver_problems(board.key, str(error), report)
-            continue
-        for place in claimed:
-            owner = owners.setdefault(place, board.key)
-            if owner != board.key:
-                port, address = place
-                report.problem(
-                    board.key,
-                    f"uses port {port}, address {address}, as {render(owner)} does",
-                    "give each board its own port or address",
-                )
 
 
 # --- variables --------------------------------------------------------------------------------------------------------

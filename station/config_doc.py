@@ -26,6 +26,8 @@ TABLES: tuple[tuple[str, type], ...] = (
     ("[store]", config.StoreSettings),
     ("[[board]]", config.BoardSettings),
     ("[[evse]]", config.EvseSettings),
+    ("[[meter]]", config.MeterSettings),
+    ("[[reader]]", config.ReaderSettings),
     ("[log]", config.LogSettings),
     ("[clock]", config.ClockSettings),
     ("[security]", config.SecuritySettings),
@@ -74,7 +76,7 @@ def example() -> str:
 def _example_table(header: str, cls: type) -> Iterator[str]:
     shown = [field for field in fields(cls) if "kind" in field.metadata]
     # A table in double brackets that has to be there is there once; one that need not is a comment as a whole.
-    optional = cls in (config.EvseSettings, config.NetworkSettings)
+    optional = header.startswith("[[") and cls is not config.BoardSettings
     yield from _comment(inspect.getdoc(cls) or "")
     yield f"# {header}" if optional else header
     for field in shown:

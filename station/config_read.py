@@ -20,6 +20,7 @@ from station.config_toml import Key, Report
 __all__ = [
     "Found",
     "find_boards",
+    "find_devices",
     "find_list",
     "find_table",
     "find_variables",
@@ -109,16 +110,22 @@ def find_list(cls: type[T], data: Mapping[str, Any], name: str, report: Report) 
 
 
 def find_boards(cls: type[T], data: Mapping[str, Any], report: Report) -> list[Found[T]]:
-    """[[board]] tables: what the class does not know goes into its `settings`, for the driver to judge."""
-    ours = {field.name for field in _settings_of(cls)}
-    boards: list[Found[T]] = []
-    for table, key in _tables(data, "board", report):
-        own = {name: value for name, value in table.items() if name in ours}
-        rest = {name: value for name, value in table.items() if name not in ours}
-        boards.append(_read(cls, own, key, report, settings=MappingProxyType(rest)))
+    """[[board]] tables, at least one."""
+    boards = find_devices(cls, data, "board", report)
     if "board" not in data:
         report.problem(("board",), "is missing", "write at least one [[board]] with driver and evses")
     return boards
+
+
+def find_devices(cls: type[T], data: Mapping[str, Any], array: str, report: Report) -> list[Found[T]]:
+    """An array of tables of which the class does not know all: the rest goes into its `settings`, for the driver to judge."""
+    ours = {field.name for field in _settings_of(cls)}
+    devices: list[Found[T]] = []
+    for table, key in _tables(data, array, report):
+        own = {name: value for name, value in table.items() if name in ours}
+        rest = {name: value for name, value in table.items() if name not in ours}
+        devices.append(_read(cls, own, key, report, settings=MappingProxyType(rest)))
+    return devices
 
 
 def find_variables(data: Mapping[str, Any], report: Report) -> Mapping[str, str]:

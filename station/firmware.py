@@ -12,15 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hal.api import Board, OnHostLoss
-from hal.registry import claims, create_board, names
+from hal.registry import claims, names, reader_names
 from station import __version__
 from station.app import EvseSetup, StationApp, StationSetup, Surroundings, file_store
 from station.app_charging import charging_setup
 from station.clock import Clock
-from station.config import BoardSettings, Settings, load
+from station.config import Settings, load
 from station.core.types import NetworkProfile
 from station.errors import SecurityError, StationError
+from station.firmware_hardware import HardwareChecks, boards_of, host_loss, readers_of, warnings_of
 from station.firmware_host import FirmwareHost
 from station.runtime.supervise import Notifier
 from station.security.api import KeyAlgorithm
@@ -32,33 +32,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("station")
 
-SIMULATED = "sim"
-
 
 def load_settings(path: str | Path) -> Settings:
     """Read and check a configuration, drivers included. Raises ConfigError with every mistake."""
-    return load(path, driver_check=_count_evses, claims=claims)
-
-
-def _count_evses(driver: str, settings: Mapping[str, object]) -> int | None:
-    """How many EVSEs the board has; None: as many as the file numbers. Raises hal.errors.ConfigError."""
-    units = len(create_board(driver, settings).units)
-    return None if _takes_any_number(driver, settings) else units
-
-
-def _takes_any_number(driver: str, settings: Mapping[str, object]) -> bool:
-    """A simulated board whose EVSEs are not described one by one."""
-    return driver == SIMULATED and not settings.get("evse")
-
-
-def make_board(board: BoardSettings) -> Board:
-    """The board, not yet opened. A simulated one has as many EVSEs as the file numbers, unless it has a table for each.
-
-    Raises hal.errors.ConfigError.
-    """
-    if _takes_any_number(board.driver, board.settings):
-        return create_board(board.driver, {"evses": len(board.evses), **board.settings})
-    return create_board(board.driver, board.settings)
+    checks = HardwareChecks()
+    return load(path, driver_check=checks.board, claims=claims, devices=checks)
 
 
 def setup_of(settings: Settings) -> StationSetup:
@@ -142,11 +120,6 @@ def _beside_database(settings: Settings, configured: str | None, name: str) -> P
     return Path(configured) if configured is not None else Path(settings.store.path).parent / name
 
 
-def boards_of(settings: Settings) -> Mapping[str, Board]:
-    """The configured boards, not yet opened, by their place in the file."""
-    return {str(index): make_board(board) for index, board in enumerate(settings.boards)}
-
-
 def run(settings: Settings) -> None:
     """Run the station until SIGTERM or SIGINT. Raises ConfigError and StoreError."""
     asyncio.run(_run(settings))
@@ -158,6 +131,7 @@ async def _run(settings: Settings) -> None:
     around = Surroundings(
         boards=lambda: boards_of(settings),
         open_store=file_store(settings.store.path, lambda: wall.now().wall),
+        readers=lambda: readers_of(settings),
     )
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -229,21 +203,7 @@ def check(settings: Settings) -> list[str]:
             "Remedy: create it for the user that runs the station (systemd: RuntimeDirectory=pilotwire)."
         )
     warnings += _check_token(settings)
-    for index, board in boards_of(settings).items():
-        where = f"board[{int(index) + 1}] ({board.name})"
-        if board.on_host_loss is OnHostLoss.NOTHING:
-            warnings.append(
-                f"{where}: nothing opens the contactor when this program dies (on_host_loss = nothing). "
-                "Remedy: use a board that supervises its host, or wire a watchdog relay."
-            )
-        elif board.on_host_loss is OnHostLoss.REDUCES:
-            amps = "a lower current" if board.on_host_loss_a is None else f"{board.on_host_loss_a:g} A"
-            warnings.append(f"{where}: when this program dies the board goes on at {amps} (on_host_loss = reduces).")
-        unused = len(board.units) - len(settings.boards[int(index)].evses)
-        if unused > 0:
-            warnings.append(
-                f"{where}: {unused} of its {len(board.units)} EVSEs are not used. Remedy: number them in board.evses."
-            )
+    warnings += warnings_of(settings)
     return warnings
 
 
@@ -265,6 +225,13 @@ def _check_token(settings: Settings) -> list[str]:
     return warnings
 
 
-def driver_names() -> tuple[str, ...]:
-    """What `driver` may be in a [[board]], sorted."""
-    return names()
+def about(settings: Settings) -> list[str]:
+    """What a valid configuration means for safety, board by board."""
+    return host_loss(settings)
+
+
+def device_names() -> Mapping[str, tuple[str, ...]]:
+    """What hardware the file may name, by table and key."""
+    from hal.meters.model import names as meter_names
+
+    return {"[[board]] driver": names(), "[[meter]] model": meter_names(), "[[reader]] kind": reader_names()}

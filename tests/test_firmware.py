@@ -382,4 +382,7 @@ def test_a_database_that_others_can_read(tmp_path: Path) -> None:
 
 
 def test_drivers(wired: None) -> None:
-    assert firmware.driver_names() == ("sim", "wired")
+    names = firmware.device_names()
+    assert {"openevse", "sim", "wired"} <= set(names["[[board]] driver"])
+    assert {"sdm630", "em24"} <= set(names["[[meter]] model"])
+    assert names["[[reader]] kind"] == ("evdev", "gpio", "pn532", "serial")

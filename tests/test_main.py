@@ -174,7 +174,11 @@ def test_the_example_passes_the_check(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_drivers(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "drivers"]) == 0
-    assert "sim" in capsys.readouterr().out.splitlines()
+    boards, meters, readers = capsys.readouterr().out.splitlines()
+    assert boards.startswith("[[board]] driver: ")
+    assert "sim" in boards.split(": ")[1].split(", ")
+    assert meters.startswith("[[meter]] model: abb_b2x, ")
+    assert readers == "[[reader]] kind: evdev, gpio, pn532, serial"
 
 
 # --- store ------------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from enum import IntEnum
 from typing import Protocol
 
 from hal.bus.serial import Line
+from hal.bus.turns import Turns
 from hal.errors import BusError, ConfigError, DeviceError
 
 MOST_READ = 125
@@ -28,6 +29,7 @@ class Function(IntEnum):
     """The function codes that we use."""
 
     READ_COILS = 1
+    READ_DISCRETE = 2
     READ_HOLDING = 3
     READ_INPUT = 4
     WRITE_COIL = 5
@@ -80,7 +82,8 @@ def _framed(body: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. count: of registers or coils to read. values: to write (a coil: 0 or 1).
+    """One request. count: of registers or coils to read. values: to write (a coil: 0 or 1; more goes as it is, for relay
+    boards that take a time there).
 
     Raises ConfigError when it cannot be sent: that is a mistake in a table or a driver.
     """
@@ -111,7 +114,7 @@ class Request:
             return _framed(head + self.count.to_bytes(2, "big"))
         words = b"".join(value.to_bytes(2, "big") for value in self.values)
         if self.function is Function.WRITE_COIL:
-            return _framed(head + (b"\xff\x00" if self.values[0] else b"\x00\x00"))
+            return _framed(head + (b"\xff\x00" if self.values[0] == 1 else words))
         if self.function is Function.WRITE_REGISTER:
             return _framed(head + words)
         return _framed(head + len(self.values).to_bytes(2, "big") + bytes((len(words),)) + words)
@@ -119,7 +122,7 @@ class Request:
     @property
     def reply_length(self) -> int:
         """Bytes of the answer when it is no exception."""
-        if self.function is Function.READ_COILS:
+        if self.function in _BITS:
             return 5 + (self.count + 7) // 8
         return 5 + 2 * self.count if self.function in _MOST else 8
 
@@ -127,7 +130,13 @@ class Request:
         return f"unit {self.unit}, function {self.function:d}, address {self.address} ({self.address:#06x})"
 
 
-_MOST = {Function.READ_COILS: MOST_COILS, Function.READ_HOLDING: MOST_READ, Function.READ_INPUT: MOST_READ}
+_BITS = (Function.READ_COILS, Function.READ_DISCRETE)
+_MOST = {
+    Function.READ_COILS: MOST_COILS,
+    Function.READ_DISCRETE: MOST_COILS,
+    Function.READ_HOLDING: MOST_READ,
+    Function.READ_INPUT: MOST_READ,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +171,7 @@ def _reply_at(request: Request, data: bytes) -> Reply | None:
         payload = frame[3:-2]
         if frame[2] != len(payload) or not _intact(frame):
             return None
-        return Reply(_coils(payload, request.count) if request.function is Function.READ_COILS else _words(payload))
+        return Reply(_coils(payload, request.count) if request.function in _BITS else _words(payload))
     # A write is answered by its first six bytes.
     return Reply() if frame[:6] == request.encode()[:6] and _intact(frame) else None
 
@@ -222,7 +231,7 @@ class ModbusBus:
         self._port = port
         self._echo = local_echo
         self.trace = trace
-        self._lock = asyncio.Lock()
+        self._turns = Turns()
         self._silent_from = -math.inf  # the last byte passed then
         self._answered: dict[int, float] = {}  # unit -> when it last said something
         self._quiet_s = 0.0  # how long the line must be silent first: a late answer may still come
@@ -233,20 +242,31 @@ class ModbusBus:
 
     async def open(self) -> None:
         """Open the port. Raises BusError."""
-        async with self._lock:
+        async with self._turns.turn():
             await self._port.open()
 
     async def close(self) -> None:
         """Release the port, after the transaction that runs. Idempotent."""
-        async with self._lock:
+        async with self._turns.turn():
             await self._port.close()
 
-    async def ask(self, request: Request, timing: Timing = Timing()) -> tuple[int, ...]:
-        """Values read; () after a write. Raises BusError (no intact answer), RefusedError (an exception)."""
+    async def ask(
+        self,
+        request: Request,
+        timing: Timing = Timing(),
+        *,
+        urgent: bool = False,
+        wanted: Callable[[], bool] | None = None,
+    ) -> tuple[int, ...]:
+        """Values read; () after a write. Raises BusError (no intact answer), RefusedError (an exception).
+
+        urgent: go ahead of all who wait for the line. wanted: asked right before every sending; once it says no, nothing is
+        sent any more, and () returned: so an older write never follows a newer one that went ahead of it.
+        """
         problem = ""
         for attempt in range(timing.retries + 1):
-            async with self._lock:
-                reply, problem = await self._attempt(request, timing)
+            async with self._turns.turn(urgent=urgent):
+                reply, problem = await self._attempt(request, timing, wanted)
             if reply is None:
                 continue
             if reply.exception is None:
@@ -259,11 +279,15 @@ class ModbusBus:
     def _where(self, request: Request) -> str:
         return f"{self._port.line}, {request}"
 
-    async def _attempt(self, request: Request, timing: Timing) -> tuple[Reply | None, str]:
+    async def _attempt(
+        self, request: Request, timing: Timing, wanted: Callable[[], bool] | None
+    ) -> tuple[Reply | None, str]:
         """One exchange: the reply, or what was wrong. Whatever ends it early leaves a line that must fall quiet."""
         loop = asyncio.get_running_loop()
         await self._port.open()
         await self._pause(request.unit, timing)
+        if wanted is not None and not wanted():
+            return Reply(), ""
         frame, character_s = request.encode(), self._port.line.character_s
         self._quiet_s = timing.timeout_s
         await self._port.write(frame)
@@ -355,9 +379,14 @@ class ModbusDevice:
         """Coils as 0 and 1 (function 1). Raises BusError, DeviceError."""
         return await self.bus.ask(Request(self.unit, Function.READ_COILS, address, count), self.timing)
 
-    async def write_coil(self, address: int, on: bool) -> None:
-        """Function 5. Raises BusError, DeviceError."""
-        await self.bus.ask(Request(self.unit, Function.WRITE_COIL, address, values=(int(on),)), self.timing)
+    async def read_discrete(self, address: int, count: int) -> tuple[int, ...]:
+        """Discrete inputs as 0 and 1 (function 2). Raises BusError, DeviceError."""
+        return await self.bus.ask(Request(self.unit, Function.READ_DISCRETE, address, count), self.timing)
+
+    async def write_coil(self, address: int, on: bool | int, *, once: bool = False) -> None:
+        """Function 5. on: more than 1 is sent as it is (a time). once: as in `write_register`. Raises BusError, DeviceError."""
+        timing = Timing(self.timing.timeout_s, self.timing.gap_s, 0) if once else self.timing
+        await self.bus.ask(Request(self.unit, Function.WRITE_COIL, address, values=(int(on),)), timing)
 
     async def write_register(self, address: int, value: int, *, once: bool = False) -> None:
         """Function 6. once: never repeated, for a command that must not be carried out twice. Raises as `read`."""

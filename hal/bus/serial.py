@@ -15,6 +15,7 @@ import termios
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hal.bus.trace import TAP, Direction, Passed
 from hal.errors import BusError, ConfigError
 
 CONNECT_S = 5.0
@@ -88,10 +89,12 @@ class SerialPort:
     """One open line. One task may read at a time; a write may run beside it.
 
     When the line fails (BusError) it is closed; `open` opens it again. All errors name the port and what to do next.
+    speaks: the protocol, by its name in hal.monitor, for whoever watches the wire; "" lets them find out.
     """
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, *, speaks: str = "") -> None:
         self._line = line
+        self._speaks = speaks
         self._fd = -1
         self._release: Callable[[], None] | None = None
         self._reading: asyncio.Future[bool] | None = None
@@ -191,6 +194,8 @@ class SerialPort:
             raise self._failed("cannot be read", error) from error
         if not data:
             raise self._failed("is gone", None)
+        if TAP.heard:
+            TAP.tell(Passed(self._line.port, self._speaks, Direction.RECEIVED, data))
         return data
 
     async def write(self, data: bytes) -> None:
@@ -200,11 +205,15 @@ class SerialPort:
             if not self.is_open:
                 raise self._closed()
             try:
-                rest = rest[os.write(self._fd, rest) :]
+                taken = os.write(self._fd, rest)
             except (BlockingIOError, InterruptedError):
                 await self._writable()
+                continue
             except OSError as error:
                 raise self._failed("cannot be written", error) from error
+            if TAP.heard:
+                TAP.tell(Passed(self._line.port, self._speaks, Direction.SENT, bytes(rest[:taken])))
+            rest = rest[taken:]
 
     async def _writable(self) -> None:
         loop = asyncio.get_running_loop()

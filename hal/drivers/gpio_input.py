@@ -6,7 +6,6 @@ A keypad on GPIO belongs to the kernel (overlay matrix-keypad) and is read by ha
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from hal.api import ButtonPressed, Fault, FaultCode, Sink
+from hal.drivers.gpio_lines import CONSUMER, NEEDS, PULLS, failed
 from hal.drivers.reader_life import ReaderLife
 from hal.errors import BusError, ConfigError
 from hal.settings import SettingsReader
@@ -22,17 +22,6 @@ if TYPE_CHECKING:
     import gpiod
 
 log = logging.getLogger("hal.gpio")
-
-CONSUMER = "pilotwire"
-_ADVICE = {
-    errno.ENOENT: "there is no such chip: gpiodetect lists them",
-    errno.ENODEV: "it is gone: plug it in again",
-    errno.EACCES: "no permission: put the user into the group that owns it (gpio on Raspberry Pi OS)",
-    errno.EPERM: "no permission: put the user into the group that owns it (gpio on Raspberry Pi OS)",
-    errno.EBUSY: "another program or driver has this line: gpioinfo tells which",
-    errno.EINVAL: "the chip has no such line, or cannot do this with it (edges, pull): gpioinfo lists them",
-    errno.ENOTTY: "it is no GPIO chip: gpiodetect lists them",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +56,7 @@ def read_settings(settings: Mapping[str, object]) -> GpioInputSettings:
         use=use,
         evse=reader.integer("evse", int(is_button), int(is_button), 999),
         active_low=reader.flag("active_low", is_button),
-        pull=reader.text("pull", "up", ("up", "down", "none", "as_is")),
+        pull=reader.text("pull", "up", PULLS),
         debounce_s=reader.number("debounce_s", 0.03, 0.0, 1.0),
     )
     reader.finish()
@@ -93,7 +82,7 @@ class GpioInput(ReaderLife):
             import gpiod
             from gpiod.line import Bias, Direction, Edge
         except ImportError as error:
-            raise ConfigError("GPIO needs the package gpiod 2: pip install 'pilotwire[gpio]'") from error
+            raise ConfigError(NEEDS) from error
         settings = self.settings
         bias = {"up": Bias.PULL_UP, "down": Bias.PULL_DOWN, "none": Bias.DISABLED, "as_is": Bias.AS_IS}[settings.pull]
         try:
@@ -161,7 +150,7 @@ class GpioInput(ReaderLife):
         super()._fault(active, info)
 
     def _failed(self, what: str, error: OSError | ValueError) -> BusError:
-        return BusError(f"{self.name} {what}: {_ADVICE.get(getattr(error, 'errno', None) or 0, str(error))}")
+        return failed(self.name, what, error)
 
 
 def create(settings: Mapping[str, object]) -> GpioInput:
@@ -172,4 +161,4 @@ def create(settings: Mapping[str, object]) -> GpioInput:
 def claims(settings: Mapping[str, object]) -> set[tuple[str, int]]:
     """One line of a chip."""
     chip, line = settings.get("port", "/dev/gpiochip0"), settings.get("line")
-    return {(chip, line)} if isinstance(chip, str) and isinstance(line, int) else set()
+    return {(f"{chip} line {line}", 0)} if isinstance(chip, str) and isinstance(line, int) else set()

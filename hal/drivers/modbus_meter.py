@@ -11,6 +11,7 @@ from hal.bus.modbus_rtu import ModbusBus, ModbusDevice, RefusedError, Timing
 from hal.bus.serial import Line, SerialPort
 from hal.errors import ConfigError
 from hal.meters.decode import reading, words_of
+from hal.meters.identity import Identity
 from hal.meters.model import Block, MeterModel, halves, load
 from hal.meters.plausible import Plausibility
 from hal.settings import SettingsReader
@@ -44,6 +45,18 @@ class ModbusMeter:
     def accept(self) -> None:
         """Believe the next reading whatever it says: the meter was replaced."""
         self._plausible.accept()
+
+    async def identify(self) -> Identity:
+        """Who it says that it is; what it refuses to say is left out. Raises BusError when it does not answer at all."""
+        said: dict[str, str] = {}
+        async with self._lock:
+            for field in self.model.identity:
+                try:
+                    value = field.decode(await self.device.read(field.function, field.address, field.words))
+                except RefusedError:
+                    continue
+                said[field.name] = "" if value is None else str(value)
+        return Identity(**said)
 
     async def read(self) -> MeterReading:
         """Read everything now. Raises BusError; DeviceError when it refuses, has no energy, or cannot be believed."""
@@ -82,7 +95,7 @@ class Buses:
         key = os.path.realpath(line.port) if os.path.isabs(line.port) else line.port
         bus = self._buses.get(key)
         if bus is None:
-            bus = self._buses[key] = ModbusBus(SerialPort(line), local_echo=local_echo)
+            bus = self._buses[key] = ModbusBus(SerialPort(line, speaks="modbus"), local_echo=local_echo)
         elif (bus.line.baud, bus.line.parity, bus.line.stop_bits) != (line.baud, line.parity, line.stop_bits):
             raise ConfigError(
                 f"meter.port: {line.port} is used as {bus.line} and as {line}; "
@@ -128,10 +141,26 @@ def meter_from(settings: Mapping[str, object], buses: Buses | None = None) -> Mo
     echo = reader.flag("local_echo", False)
     offset_min = reader.integer("utc_offset_min", 0, -14 * 60, 14 * 60)
     reader.finish()
-    bus = (buses or Buses()).on(Line(port, parity=parity, **values), local_echo=echo)
+    try:
+        line = Line(port, parity=parity, **values)
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("line.", "meter.", 1)) from error
+    bus = (buses or Buses()).on(line, local_echo=echo)
     device = ModbusDevice(bus, unit, timing)
     if not model.signing:
         return ModbusMeter(model, device, max_a)
     from hal.drivers.meter_signing import SIGNERS
 
     return SIGNERS[model.signing](model, device, max_a, offset_min)
+
+
+def claims(settings: Mapping[str, object]) -> set[tuple[str, int]]:
+    """Its address on its port; nothing when the settings do not fit (`meter_from` says why)."""
+    port, name = settings.get("port"), settings.get("model")
+    if not isinstance(port, str) or not isinstance(name, str):
+        return set()
+    try:
+        address = settings.get("address", load(name).unit)
+    except ConfigError:
+        return set()
+    return {(port, address)} if isinstance(address, int) else set()

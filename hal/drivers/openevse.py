@@ -25,7 +25,6 @@ from hal.api import (
     MeterReading,
     OnHostLoss,
     PilotSignal,
-    PilotState,
     ProximityChanged,
     Sink,
 )
@@ -34,6 +33,7 @@ from hal.drivers.openevse_commands import Commands
 from hal.drivers.openevse_drive import QUICK_S, Drive
 from hal.drivers.openevse_link import Port, RapiLink
 from hal.drivers.openevse_rapi import Booted, Button, Message, Status
+from hal.drivers.openevse_safe import make_safe
 from hal.drivers.openevse_settings import OpenEvseSettings, read_settings
 from hal.drivers.openevse_state import (
     AUTH_LOCKED,
@@ -50,9 +50,11 @@ from hal.drivers.openevse_state import (
     Target,
     is_closed,
     is_connected,
-    letter_of,
 )
 from hal.errors import BusError, DeviceError, HalError
+from hal.found import Found
+
+__all__ = ["OpenEvse", "claims", "create", "make_safe", "probe"]
 
 log = logging.getLogger("hal.openevse")
 
@@ -74,7 +76,8 @@ class OpenEvse:
     def __init__(self, settings: OpenEvseSettings, port: Port | None = None) -> None:
         self.settings = settings
         self.version = ""
-        self._link = RapiLink(settings.line.port, port or SerialPort(settings.line), self._unasked, settings.timeout_s)
+        port = port or SerialPort(settings.line, speaks="rapi")
+        self._link = RapiLink(settings.line.port, port, self._unasked, settings.timeout_s)
         self._commands = Commands(self._link)
         self._drive = Drive(settings.line.port, self._commands, self._saw)
         self._announcer = Announcer(EVSE)
@@ -96,6 +99,7 @@ class OpenEvse:
             level=ControlLevel.CURRENT,
             on_host_loss=OnHostLoss.REDUCES if armed else OnHostLoss.NOTHING,
             on_host_loss_a=float(settings.host_loss_a) if armed else None,
+            supervision=settings.supervision,
         )
 
     def _unit(self) -> EvseUnit:
@@ -177,9 +181,7 @@ class OpenEvse:
         if allowed and not 1 <= phases <= 3:
             raise DeviceError(f"OpenEVSE: cannot switch {phases} phases")
         closed = is_closed(self._drive.status)
-        self._drive.level.permit(
-            allowed, asking=closed or letter_of(self._drive.status) in {PilotState.C, PilotState.D}
-        )
+        self._drive.level.permit(allowed, asking=self._drive.asking)
         if not allowed and closed and self.settings.stop_at_once and self._up:
             await self._drive.open_now()
         await self._obey()
@@ -431,6 +433,14 @@ class OpenEvse:
 def create(settings: Mapping[str, object]) -> Board:
     """Factory of driver "openevse". Raises ConfigError naming every field that is wrong."""
     return OpenEvse(read_settings(settings)).board
+
+
+async def probe(settings: Mapping[str, object]) -> Found | None:
+    """Ask the board of these settings who it is. Raises ConfigError, BusError (the port cannot be opened)."""
+    from hal.drivers import openevse_probe
+
+    found = read_settings(settings)
+    return await openevse_probe.probe(found.line, found.timeout_s)
 
 
 def claims(settings: Mapping[str, object]) -> set[tuple[str, int]]:

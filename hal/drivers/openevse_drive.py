@@ -6,10 +6,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from hal.api import PilotSignal
+from hal.api import PilotSignal, PilotState
 from hal.drivers.openevse_commands import Commands
 from hal.drivers.openevse_rapi import Status
-from hal.drivers.openevse_state import UNKNOWN, Level, Target, is_closed
+from hal.drivers.openevse_state import UNKNOWN, Level, Target, is_closed, letter_of
 from hal.errors import DeviceError
 
 log = logging.getLogger("hal.openevse")
@@ -50,6 +50,11 @@ class Drive:
         """The board may have restarted: nobody knows what it offers."""
         self.amps = self._refused = None
 
+    @property
+    def asking(self) -> bool:
+        """The vehicle is in C or D, or the relay is closed."""
+        return is_closed(self.status) or letter_of(self.status) in {PilotState.C, PilotState.D}
+
     async def look(self) -> None:
         await self._commands.status(self._saw)
 
@@ -74,6 +79,7 @@ class Drive:
     async def converge(self) -> None:
         async with self._applying:
             while True:
+                self.level.settle(asking=self.asking)
                 target, amps = self.level.target, self.level.amps
                 await self._apply(target)
                 if (target, amps) == (self.level.target, self.level.amps):
@@ -136,7 +142,7 @@ class Drive:
             self._late_since = now
         elif wanted and now - self._late_since > UNPERMITTED_S:
             log.warning("%s: the vehicle charges and nobody has permitted it; put to sleep", self._name)
-            self.level.withheld = True
+            self.level.withhold()
             self._late_since = now
         elif not wanted and now - self._late_since > OPEN_S:
             log.warning("%s: the relay is still closed; opened under load", self._name)

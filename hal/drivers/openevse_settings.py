@@ -45,6 +45,20 @@ class OpenEvseSettings:
         """Seconds between pulses: two fit into the board's patience, with time for a repetition."""
         return 0.4 * (self.heartbeat_s or 5)
 
+    @property
+    def supervision(self) -> str:
+        """How the board watches this program, in words (hal.api.Board)."""
+        if self.heartbeat_s:
+            words = (
+                f"sign of life (SY) every {self.pulse_s:g} s, without it the board goes down to {self.host_loss_a} A after "
+                f"{self.heartbeat_s} s and does not open; armed and read back at every start of the station or the board"
+            )
+        else:
+            words = "the board is told not to watch this program (board.heartbeat_s = 0), which is read back at the start"
+        if self.checks_off:
+            words += f"; safety checks that may be off in the board: {', '.join(sorted(self.checks_off))}"
+        return words
+
 
 def read_settings(settings: Mapping[str, object]) -> OpenEvseSettings:
     """Raises ConfigError naming every field that is wrong."""

@@ -146,15 +146,18 @@ class Level:
     """What the station wants, from its two levers. The board closes its relay by itself when it is enabled and the vehicle asks.
 
     So an offer alone enables it (without PWM no vehicle would ask), and a permission that is taken away while the vehicle
-    asks puts it to sleep until it is given again. withheld: that has happened.
+    asks puts it to sleep until it is given again. withheld: that has happened. renewed: it was offered current since; as soon as the
+    vehicle has let go, that is an offer like any other.
     """
 
     signal: PilotSignal = PilotSignal.OFF
     amps: int = 0
     permitted: bool = False
     withheld: bool = False
+    renewed: bool = False
 
     def offer(self, signal: PilotSignal, amps: int) -> None:
+        self.renewed = signal is PilotSignal.PWM
         if signal is PilotSignal.PWM and self.signal is not PilotSignal.PWM:
             self.withheld = False
         self.signal, self.amps = signal, amps
@@ -165,7 +168,16 @@ class Level:
         if allowed:
             self.withheld = False
         elif asking:
-            self.withheld = True
+            self.withhold()
+
+    def withhold(self) -> None:
+        """The board sleeps until the permission is given, or current is offered anew."""
+        self.withheld, self.renewed = True, False
+
+    def settle(self, *, asking: bool) -> None:
+        """What was withheld may be offered again, if it was renewed and the vehicle has let go. asking: as for `permit`."""
+        if self.renewed and not asking:
+            self.withheld = False
 
     @property
     def target(self) -> Target:

@@ -19,6 +19,7 @@ from hal.drivers import pn532_frames as frames
 from hal.drivers.card_token import Presence, TokenOptions, read_options
 from hal.drivers.reader_life import ReaderLife
 from hal.errors import BusError, ConfigError, DeviceError
+from hal.found import Found
 from hal.settings import SettingsReader
 
 log = logging.getLogger("hal.pn532")
@@ -100,7 +101,7 @@ class Pn532(ReaderLife):
         super().__init__(settings.line.port, settings.options.evse)
         self.settings = settings
         self.version = ""
-        self._port: Port = port or SerialPort(settings.line)
+        self._port: Port = port or SerialPort(settings.line, speaks="pn532")
         self._decoder = frames.Decoder()
         self._arrived: deque[frames.Frame] = deque()
         self._auto = settings.auto
@@ -138,6 +139,23 @@ class Pn532(ReaderLife):
             log.info("%s: a card with a random UID is ignored (reader.random)", self.name)
         else:
             self._emit(event)
+
+    async def greet(self) -> list[bytes]:
+        """For a probe: open the port, wake the chip, ask who it is, look once. UIDs that are there; `version` is known then.
+
+        The port is free and the field off afterwards. Raises BusError and DeviceError: no PN532 answers.
+        """
+        await self._port.open()
+        answered = False
+        try:
+            await self._initialise()
+            answered = True
+            return await self._look()
+        finally:
+            if answered:
+                await self._release()
+            else:
+                await self._port.close()  # without a word more to whoever that is
 
     # --- what the chip does -----------------------------------------------------------------------------------------------
 
@@ -244,6 +262,14 @@ class Pn532(ReaderLife):
 def create(settings: Mapping[str, object]) -> Pn532:
     """Factory of reader "pn532". Raises ConfigError naming every field that is wrong."""
     return Pn532(read_settings(settings))
+
+
+async def probe(settings: Mapping[str, object]) -> Found | None:
+    """Ask the chip of these settings who it is. Raises ConfigError, BusError (the port cannot be opened)."""
+    from hal.drivers import pn532_probe
+
+    found = read_settings(settings)
+    return await pn532_probe.probe(found.line, found.timeout_s)
 
 
 def claims(settings: Mapping[str, object]) -> set[tuple[str, int]]:

@@ -28,6 +28,11 @@ class ReaderLife(ABC):
         self._sink: Sink | None = None
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def evse(self) -> int:
+        """Where it stands; 0: for the whole station."""
+        return self._evse
+
     async def start(self, sink: Sink) -> None:
         """Reach it. Raises BusError, DeviceError."""
         await self.close()

@@ -146,7 +146,7 @@ class SerialReader(ReaderLife):
     def __init__(self, settings: SerialReaderSettings) -> None:
         super().__init__(settings.line.port, settings.options.evse)
         self.settings = settings
-        self._port = SerialPort(settings.line)
+        self._port = SerialPort(settings.line, speaks="line")
         self._splitter = LineSplitter()
         self._presence = Presence(settings.debounce_s)
 

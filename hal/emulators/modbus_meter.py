@@ -4,8 +4,8 @@
 Orders: `unit` (else all); `power_w`, `voltage_v` (a number, or one for each phase); `frequency_hz`;
 `energy_import_wh`, `energy_export_wh` (set the register); `frozen` (shows what it shows now); `refuse` (exception code,
 0: none); `most` (registers that it gives at once); `holes` (refuses addresses that its table does not name); `mute`;
-`absent` (names of quantities that it has not); `wrong_checksum` (so many answers), `foreign` (so many answers come from
-the next unit).
+`absent` (names of quantities that it has not); `anonymous` (it does not say who it is); `wrong_checksum` (so many answers),
+`foreign` (so many answers come from the next unit).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from hal.errors import ConfigError
+from hal.meters.identity import IdentityField
 from hal.meters.model import MeterModel, Register, load
 
 STALE_S = 0.05
@@ -60,6 +61,7 @@ class EmulatedMeter:
         self.most = 125
         self.holes = False
         self.mute = False
+        self.anonymous = False
         self.absent: set[str] = set()
         self.extra: Extra | None = None
         self._counted_to: float | None = None
@@ -112,10 +114,20 @@ class EmulatedMeter:
     def _power_of(self, name: str) -> int:
         return _POWERS.get(name, 1 if self.model.signing == "bsm" else 0)
 
+    def _identity(self, function: int, start: int, count: int) -> list[int] | None:
+        """Registers that are only there when they are asked for alone."""
+        for field in () if self.anonymous else self.model.identity:
+            if (field.function, field.address, field.words) == (function, start, count):
+                return _said(field, self.unit)
+        return None
+
     def read(self, function: int, start: int, count: int, now: float) -> list[int] | None:
         """Registers; None when it has not all of them."""
         if not 1 <= count <= self.most:
             return None
+        said = self._identity(function, start, count)
+        if said is not None:
+            return said
         words = self.words() if any(block.function == function for block in self.model.blocks) else {}
         if self.holes:
             words = {address: word for address, word in words.items() if address in self._named()}
@@ -128,6 +140,16 @@ class EmulatedMeter:
                 return None
             found.append(word)
         return found
+
+
+def _said(field: IdentityField, unit: int) -> list[int]:
+    """A number that the table knows, or a text that begins as it should; serial numbers end in the address."""
+    if field.type == "text":
+        text = f"{field.starts[0]}-EMULATED" if field.starts else f"EM{unit:06d}"
+        data = text.encode()[: 2 * field.words].ljust(2 * field.words, b"\0")
+        return [int.from_bytes(data[at : at + 2], "big") for at in range(0, len(data), 2)]
+    number = field.codes[0] if field.codes else 21_070_000 + unit
+    return [number >> 16 * shift & 0xFFFF for shift in reversed(range(field.words))]
 
 
 def _bits(register: Register, raw: float) -> int:
@@ -266,6 +288,7 @@ def _turn(meter: EmulatedMeter, name: str, value: object) -> None:
         "most": lambda: setattr(meter, name, _whole(name, value, 125)),
         "holes": lambda: setattr(meter, name, value is True),
         "mute": lambda: setattr(meter, name, value is True),
+        "anonymous": lambda: setattr(meter, name, value is True),
         "absent": lambda: setattr(meter, name, _names(meter, value)),
     }
     if name not in turns:

@@ -63,6 +63,7 @@ class EmulatorProcess:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for us: the devices are needed until the drivers have let go of them
         )
         if process.stdin is None or process.stdout is None or process.stderr is None:
             raise BusError("an emulator has no pipes")  # we asked for them

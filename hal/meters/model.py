@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 
 from hal.errors import ConfigError
+from hal.meters import identity
+from hal.meters.identity import IdentityField
 from hal.settings import SettingsReader
 
 HERE = Path(__file__).parent
@@ -70,6 +72,7 @@ class MeterModel:
     gap_s: float
     max_a: float
     signing: str
+    identity: tuple[IdentityField, ...] = ()
 
     @property
     def phases(self) -> int:
@@ -123,7 +126,7 @@ def _load(path: Path) -> MeterModel:
 
 def parse(where: str, values: Mapping[str, object]) -> MeterModel:
     """The model in a table. where: how it is called in messages. Raises ConfigError naming every wrong field."""
-    tables = {key: value for key, value in values.items() if key in {*QUANTITIES, "line"}}
+    tables = {key: value for key, value in values.items() if key in {*QUANTITIES, "line", "identity"}}
     reader = SettingsReader(where, {key: value for key, value in values.items() if key not in tables})
     name, source = _required(reader, where, values, "name"), _required(reader, where, values, "source")
     order = reader.text("word_order", ORDERS[0], ORDERS)
@@ -153,6 +156,7 @@ def parse(where: str, values: Mapping[str, object]) -> MeterModel:
         gap_s=line.number("gap_s", 0.0, 0.0, 10.0),
         max_a=max_a,
         signing=signing,
+        identity=identity.parse(f"{where}.identity", tables.get("identity", {}), reader.problems),
     )
     _finish(line, reader.problems)
     if "energy_import_wh" not in tables:

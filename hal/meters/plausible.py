@@ -79,4 +79,4 @@ class Plausibility:
         self._taken_s = now
 
 
-_ADVICE = "Look at its display; if it was replaced or reset, restart the station"
+_ADVICE = "Look at its display; if it was replaced or reset: station ctl meter_accept EVSE"

@@ -188,6 +188,13 @@ class SimBoard:
             raise ConfigError(f"EVSE {evse} has a fixed cable and no lock")
         lock.jammed = jammed
 
+    def break_rcd(self, evse: int, broken: bool = True) -> None:
+        """The residual-current device does not trip any more when it is tested, or does again. Raises ConfigError without one."""
+        rcd = self.evse(evse).rcd
+        if rcd is None:
+            raise ConfigError(f"EVSE {evse} has no residual-current device that can test itself (rcd_test)")
+        rcd.broken = broken
+
     def short_pilot(self, evse: int, shorted: bool = True) -> None:
         """See SimEvse.short_pilot."""
         self.evse(evse).short_pilot(shorted)

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from hal.api import PilotSignal
 from hal.errors import ConfigError
+from hal.pilot import offered_a
 from hal.sim import pilot
 from hal.sim.battery import Battery
 from hal.sim.car_settings import CarSettings
@@ -240,7 +241,7 @@ class Car:
         if self._socket is None:
             return
         now = self._socket.grid.world.now()
-        offered = pilot.offered_a(duty) if signal is PilotSignal.PWM else 0.0
+        offered = offered_a(duty) if signal is PilotSignal.PWM else 0.0
         if signal is PilotSignal.FAULT:
             self.asleep, self._sedated, self._idle_since = False, False, now
         elif signal is PilotSignal.PWM and self._signal is not PilotSignal.PWM:

@@ -25,12 +25,14 @@ from hal.api import (
     ProximityChanged,
 )
 from hal.errors import BusError, ConfigError, DeviceError
+from hal.pilot import duty_percent
 from hal.sim import pilot
 from hal.sim.car import Car
 from hal.sim.contactor import Contactor
 from hal.sim.grid import ROTATIONS, Grid, Lines, Phases, seen_by
 from hal.sim.lock import SimLock
 from hal.sim.meter import Flow, SimMeter
+from hal.sim.rcd import SimRcd
 from hal.sim.world import Timer
 
 X1_GRACE_S = 6.0  # IEC 61851-1 table A.6 seq 10.2: a vehicle that stays in C after X1 is cut off under load
@@ -67,6 +69,7 @@ class EvseSettings:
     meter_error_percent: float = 0.0
     report_soc: bool = False
     temperature_limit_c: float = 80.0
+    rcd_test: bool = False
 
 
 class SimEvse:
@@ -103,6 +106,7 @@ class SimEvse:
         self._x1 = Timer(grid.world)
         self.contactor = Contactor(grid.world, self._contacts_moved, self._contacts_stuck)
         self.lock = None if settings.fixed_cable else SimLock(grid.world, self._lock_reported, lambda: self.powered)
+        self.rcd = SimRcd(grid.world, number, lambda: self.powered, self._away) if settings.rcd_test else None
         self.meter = SimMeter(
             self.flow,
             lambda: self.powered,
@@ -123,6 +127,7 @@ class SimEvse:
             meter=self.meter,
             lock=self.lock,
             indicator=self,
+            rcd=self.rcd,
             max_a=settings.max_a,
             min_a=6.0,
             phases=settings.phases,
@@ -151,7 +156,7 @@ class SimEvse:
                 f"EVSE {self.number}: cannot offer {current_a:g} A; its limit is {self.settings.max_a:g} A"
             )
         else:
-            self._set_signal(signal, pilot.duty_percent(current_a))
+            self._set_signal(signal, duty_percent(current_a))
 
     async def permit(self, allowed: bool, phases: int) -> None:
         """Permission that power may flow on 1..3 phases. Raises BusError (no power), DeviceError (other phases)."""
@@ -188,6 +193,9 @@ class SimEvse:
             yield LockChanged(self.number, self.lock.state)
         for code, info in self.faults.items():
             yield Fault(self.number, code, True, info)
+
+    def _away(self) -> bool:
+        return self.car is None and not self.contactor.closed
 
     # --- people and accidents -----------------------------------------------------------------------------------------
 

@@ -75,6 +75,7 @@ EVSE_KEYS = (
     _evse("meter_error_percent", "Accuracy class of the meter; 0 is exact.", 0.0, 10.0),
     _evse("report_soc", "The meter tells the state of charge of the car, as boards with ISO 15118 can."),
     _evse("temperature_limit_c", "The board reports HighTemperature from here on.", 20.0, 200.0),
+    _evse("rcd_test", "Its residual-current device can test itself: with nobody there, in three seconds."),
 )
 """Of its EVSEs: for all of them, or different in each table of `evse`."""
 

@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     from station.errors import ControlError
 
     show = show_on(sys.stdout, as_json=options.json)
-    with _connect(options.socket, options.timeout) as client:
+    with connect(options.socket, options.timeout) as client:
         try:
             if options.command == "watch":
                 return _watch(client, options.arguments or ["frame"], show, options.timeout)
@@ -62,7 +62,8 @@ def run(options: argparse.Namespace) -> int:
             return _refused(error, as_json=options.json)
 
 
-def _connect(named: Path | None, timeout_s: float | None) -> ControlClient:
+def connect(named: Path | None, timeout_s: float | None) -> ControlClient:
+    """A client of the station at `named`, or where one usually is. Raises ClientError when none answers."""
     from station.runtime.client_base import ClientError, ControlClient
     from station.runtime.control_path import VARIABLE, candidates, distrust
 

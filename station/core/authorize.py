@@ -99,7 +99,7 @@ def usable(turn: Turn, info: TokenInfo, evse: int) -> bool:
 
 def lookup(turn: Turn, token: IdToken) -> TokenInfo | None:
     """What the cache says, None when it is off, empty, or the entry outlived LifeTime since its last use (C10.FR.08)."""
-    if not turn.model.boolean("AuthCacheCtrlr", "Enabled"):
+    if token.random or not turn.model.boolean("AuthCacheCtrlr", "Enabled"):
         return None
     entry = turn.state.cache.get(token.key)
     if entry is None:
@@ -119,7 +119,7 @@ def touch(turn: Turn, token: IdToken) -> None:
 
 def remember(turn: Turn, token: IdToken, info: TokenInfo) -> None:
     """Store whatever the CSMS said of a token (C10.FR.01, FR.04, FR.05). When full, a refused entry goes first (C10.FR.07)."""
-    if token.kind in _NOT_CACHED or not turn.model.boolean("AuthCacheCtrlr", "Enabled"):
+    if token.random or token.kind in _NOT_CACHED or not turn.model.boolean("AuthCacheCtrlr", "Enabled"):
         return
     cache = turn.state.cache
     if token.key not in cache and len(cache) >= CACHE_ENTRIES:

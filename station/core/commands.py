@@ -13,6 +13,7 @@ from station.core import (
     metering,
     networking,
     permission,
+    repair,
     resetting,
     session,
     smart,
@@ -32,6 +33,7 @@ from station.core.events import (
     RemoteStart,
     RemoteStop,
     Reset,
+    ResetFault,
     SetNeeds,
     SetNetworkProfile,
     SetVariables,
@@ -61,6 +63,7 @@ _MUST_BE_SAVED = (
     UpdateFirmware,
     InstallProfile,
     ClearProfiles,
+    ResetFault,
 )
 
 
@@ -92,7 +95,7 @@ def obey(turn: Turn, command: Command) -> None:
             _obey_owner(turn, command)
 
 
-def _obey_owner(turn: Turn, command: TriggerLogStatus | TriggerFirmwareStatus | smart.Commands) -> None:
+def _obey_owner(turn: Turn, command: TriggerLogStatus | TriggerFirmwareStatus | ResetFault | smart.Commands) -> None:
     """Commands whose block has a module of its own."""
     match command:
         case InstallProfile() | ClearProfiles() | GetComposite() | SetNeeds():
@@ -101,6 +104,8 @@ def _obey_owner(turn: Turn, command: TriggerLogStatus | TriggerFirmwareStatus | 
             diagnostics.trigger(turn, command)
         case TriggerFirmwareStatus():
             firmware.trigger(turn, command)
+        case ResetFault():
+            repair.reset_faults(turn, command)
         case _:
             assert_never(command)
 

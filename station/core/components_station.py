@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from station.core.components_table import READ_ONLY, Component
+from station.core.problems import problem_definitions
 from station.core.types import ConnectorState, EvseInfo
 from station.core.variables import Definition
 
@@ -26,7 +27,7 @@ def station_definitions(evses: Sequence[EvseInfo]) -> list[Definition]:
         found += _evse(info)
         for number, kind in enumerate(info.connectors, start=1):
             found += _connector(info, number, kind)
-    return [*found, *_later(), *_legacy(evses)]
+    return [*found, *problem_definitions(evses), *_later(), *_legacy(evses)]
 
 
 def _state(row: Component, whom: str) -> Definition:
@@ -100,6 +101,16 @@ def _later() -> list[Definition]:
         row = Component(name)
         found.append(row("Available", "boolean", "false", "The feature is supported.", constant=True))
         found.append(row("Enabled", "boolean", "false", "The feature is switched on.", constant=True))
+    found.append(
+        Component("MonitoringCtrlr")(
+            "OfflineQueuingSeverity",
+            "integer",
+            "6",
+            "What happens offline is told later up to this severity: 0 danger, 4 error, 6 warning, 9 debug (N07.FR.04).",
+            low=0,
+            high=9,
+        )
+    )
     tariff = Component("TariffCostCtrlr")
     for instance in ("Tariff", "Cost"):
         for variable, text in (("Available", "supported"), ("Enabled", "switched on")):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hal.api import FaultCode, Lamp, PilotSignal
+from hal.api import FaultCode, Lamp, PilotSignal, SignedMoment
 from station.clock import Now
 from station.core.facts import Fact
 from station.core.types import ConnectorPhase, ConnectorState, IdToken, MeterSample, Verdict
@@ -55,6 +55,23 @@ class Output:
 @dataclass(frozen=True, slots=True)
 class ReadMeter:
     """Read the meter of an EVSE (0: main meter); MeterRead or MeterFailed follows."""
+
+    evse: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignReading:
+    """Let the meter of an EVSE sign what it shows; SignedReading follows. Arguments as in hal.api.SigningMeter."""
+
+    evse: int
+    moment: SignedMoment
+    identification: str
+    wall_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTest:
+    """Let the residual-current device of an EVSE test itself; SelfTested follows."""
 
     evse: int
 
@@ -175,6 +192,8 @@ class Refused:
 Effect = (
     Output
     | ReadMeter
+    | SignReading
+    | SelfTest
     | Indicate
     | Save
     | Record

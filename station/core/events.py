@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from hal.api import HalEvent
+from hal.api import HalEvent, MeterReading, SignedMoment
 from station.core.charging.policy import RULES_201, Rules
 from station.core.charging.profiles import LimitSource, Profile, Purpose, RateUnit
 from station.core.types import Credentials, IdToken, NetworkProfile, ResetKind, TokenInfo
@@ -245,6 +245,14 @@ class SetNeeds:
     clear: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ResetFault:
+    """A person has looked at the faults of an EVSE (0: of the station) that stand until then, and wants them gone."""
+
+    ref: int
+    evse: int
+
+
 Command = (
     RemoteStart
     | RemoteStop
@@ -266,6 +274,7 @@ Command = (
     | ClearProfiles
     | GetComposite
     | SetNeeds
+    | ResetFault
 )
 
 
@@ -383,6 +392,25 @@ class MeterFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedReading:
+    """The meter was asked to sign. reading None: it could not, `info` says why; its `signed` None: the record comes later."""
+
+    evse: int
+    moment: SignedMoment
+    reading: MeterReading | None
+    info: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTested:
+    """The residual-current device has tested itself. passed None: the test could not be run, `info` says why."""
+
+    evse: int
+    passed: bool | None
+    info: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ShutdownRequested:
     """The program is asked to stop (SIGTERM): end nothing, save everything, forbid power."""
 
@@ -404,5 +432,7 @@ Event = (
     | JobProgress
     | JobDone
     | MeterFailed
+    | SignedReading
+    | SelfTested
     | ShutdownRequested
 )

@@ -3,7 +3,8 @@
 `show` brings everything visible in line with the state: output level, connector notices, lamp. It decides nothing about transactions.
 
     permit   = C or D with PWM, authorised, no energy-stopping fault, lock confirmed, commits work, and a transaction that is open
-               (or about to be opened by the energy itself: TxStartPoint EnergyTransfer)
+               (or about to be opened by the energy itself: TxStartPoint EnergyTransfer); and, no fault standing, a few seconds more
+               after the PWM has ended, so that the vehicle stops before the contactor opens (station.core.safety)
     PWM      = connected, and everything above except that the vehicle need not ask for energy yet
     locked   = a session needs the cable, or its owner has yet to fetch it, or power is not off yet
 """
@@ -11,7 +12,7 @@
 from __future__ import annotations
 
 from hal.api import FaultCode, Lamp, LockState, PilotSignal
-from station.core import allowance, faults, sharing
+from station.core import allowance, faults, safety, sharing
 from station.core.charging import limits
 from station.core.effects import ConnectorNotice, Indicate, Notice, Output
 from station.core.state import AuthState, EvseState, Shown, Turn
@@ -98,6 +99,8 @@ def energy_allowed(turn: Turn, evse: EvseState) -> bool:
         return False
     if auth.state is AuthState.INVALID and not _within_invalid_allowance(turn, evse):
         return False
+    if evse.rcd is not None and evse.rcd.hindrance(connected=evse.pilot.connected) is not None:
+        return False
     return _has_transaction(turn, evse) and stopping_fault(turn, evse) is None
 
 
@@ -158,21 +161,40 @@ def desired_output(turn: Turn, evse: EvseState) -> Output:
     switching = _must_switch(evse, phases)
     if switching and evse.output is not None:
         phases = evse.output.phases  # the contactor opens first: phases are not switched under load
-    offer = ready and lock_confirmed(evse) and not switching
+    hindrance = safety.hindrance(turn, evse) if ready else None
+    offer = ready and lock_confirmed(evse) and not switching and hindrance is None
     wants = evse.pilot.wants_energy and not _lacks_ventilation(evse)
-    signal = PilotSignal.PWM if offer else PilotSignal.OFF
-    if stopping_fault(turn, evse) is not None and not evse.pilot.connected and FaultCode.PILOT_FAULT not in evse.faults:
-        signal = PilotSignal.FAULT  # not for a fault of the pilot itself: under -12 V nobody sees the plug being pulled
+    fault = stopping_fault(turn, evse)
+    permit = offer and wants and evse.pilot.offered
+    if not offer and fault is None and not turn.state.stopping and evse.output is not None and safety.lets_go(turn, evse):
+        permit, phases = True, evse.output.phases
+    if offer:
+        cause = limit.cause
+    elif ready and switching:
+        cause = SWITCHING
+    else:
+        cause = hindrance or _cause_of_none(turn, evse)
     return Output(
         evse=evse.number,
-        permit=offer and wants and evse.pilot.offered,
-        current_a=limit.current_a if offer else 0.0,
-        pilot=signal,
+        permit=permit,
+        current_a=safety.steady_a(turn, evse, limit.current_a) if offer else 0.0,
+        pilot=_pilot_signal(evse, fault, offer=offer),
         locked=_locked(evse, ready=ready),
         phases=phases,
-        cause=limit.cause if offer else SWITCHING if ready and switching else _cause_of_none(turn, evse),
+        cause=cause,
         lock_attempt=evse.lock_attempt,
     )
+
+
+def _pilot_signal(evse: EvseState, fault: FaultCode | None, *, offer: bool) -> PilotSignal:
+    step = safety.step_signal(evse)
+    if step is not None:
+        return step
+    if evse.rcd is not None and evse.rcd.asks and fault in (FaultCode.GROUND_FAILURE, FaultCode.INTERNAL_ERROR):
+        return PilotSignal.OFF  # it is about to be tested, if nobody is there: that has to be seen
+    if fault is not None and not evse.pilot.connected and FaultCode.PILOT_FAULT not in evse.faults:
+        return PilotSignal.FAULT  # not for a fault of the pilot itself: under -12 V nobody sees the plug being pulled
+    return PilotSignal.PWM if offer else PilotSignal.OFF
 
 
 def _must_switch(evse: EvseState, phases: int) -> bool:
@@ -212,8 +234,9 @@ def _cause_of_none(turn: Turn, evse: EvseState) -> str:
         return "asking the CSMS"
     if evse.auth.state is AuthState.INVALID:
         return "authorisation withdrawn"
-    if not _has_transaction(turn, evse):
-        return "no transaction"
+    untested = None if evse.rcd is None else evse.rcd.hindrance(connected=True)
+    if untested is not None or not _has_transaction(turn, evse):
+        return untested or "no transaction"
     if evse.limit.current_a > 0 and not lock_confirmed(evse):
         return "waiting for the lock"
     return evse.limit.cause
@@ -233,7 +256,7 @@ def charging_state(turn: Turn, evse: EvseState) -> ChargingState:
         if evse.relay_closed:
             return ChargingState.CHARGING
         return before if before is not ChargingState.IDLE else ChargingState.EV_CONNECTED  # the contactor is on its way
-    if evse.ev_reacted and evse.pilot.offered:
+    if evse.ev_reacted and (evse.pilot.offered or evse.safety.tries):  # it is being woken up: still asleep
         return ChargingState.SUSPENDED_EV
     if before is ChargingState.SUSPENDED_EVSE or (before is ChargingState.CHARGING and not evse.pilot.offered):
         return ChargingState.SUSPENDED_EVSE  # it is on its way back from a pause, or phases are being switched
@@ -302,11 +325,13 @@ def show(turn: Turn, evse: EvseState) -> None:
     output = desired_output(turn, evse)
     if output != evse.output:
         _time_the_change(turn, evse, output)
+        safety.changed(turn, evse, evse.output, output)
         evse.output = output
         turn.emit(output)
         if output.cause is SWITCHING and not evse.relay_closed:
             turn.state.charging.unsettled.add(evse.number)  # nothing has to open: go on at once
     evse.held_back = _holds_back(turn, evse)
+    safety.watch(turn, evse, output, evse.limit.current_a)
     _watch_lock(turn, evse, output)
     shown_lamp = lamp(turn, evse)
     if shown_lamp is not evse.lamp:
@@ -318,7 +343,7 @@ def _signal(turn: Turn, evse: EvseState, signal: PilotSignal) -> None:
     """The signal as the vehicle will see it. An offer that begins, also after a pause, gives it its time to react."""
     before = evse.pilot.offered
     evse.pilot.signal(signal)
-    if evse.pilot.offered and not before and not evse.pilot.wants_energy:
+    if evse.pilot.offered and not before and not evse.pilot.wants_energy and not evse.safety.tries:
         evse.ev_reacted = False
         turn.timer("react", evse.number, EV_REACTION_S)
 

@@ -87,7 +87,27 @@ class FirmwareStatusFact:
     signed: bool = True
 
 
-Fact = TxFact | SecurityFact | LogStatusFact | FirmwareStatusFact
+@dataclass(frozen=True, slots=True)
+class AlertFact:
+    """A fault begins (`active`) or ends (N07). evse 0: of the station as a whole. code: a hal.api.FaultCode word.
+
+    event: a number of its own. problem: whether the component that is concerned has a problem now, this one or another.
+    tx_id: the transaction that was running there. severity: 0 (danger) to 9 (debug).
+    """
+
+    event: int
+    code: str
+    active: bool
+    problem: bool
+    at: Now
+    evse: int = 0
+    connector: int = 0
+    severity: int = 4
+    info: str = ""
+    tx_id: str | None = None
+
+
+Fact = TxFact | SecurityFact | LogStatusFact | FirmwareStatusFact | AlertFact
 
 
 def to_json(fact: Fact) -> dict[str, Any]:
@@ -131,6 +151,8 @@ def to_json(fact: Fact) -> dict[str, Any]:
                 "request": fact.request_id,
                 "signed": fact.signed,
             }
+        case AlertFact():
+            return _alert_to(fact)
         case _:
             assert_never(fact)
 
@@ -143,6 +165,8 @@ def from_json(data: dict[str, Any]) -> Fact:
         return LogStatusFact(data["status"], _now_from(data["at"]), data.get("request"))
     if data["fact"] == "firmware":
         return FirmwareStatusFact(data["status"], _now_from(data["at"]), data.get("request"), data.get("signed", True))
+    if data["fact"] == "alert":
+        return _alert_from(data)
     if data["fact"] != "tx":
         raise ValueError(f"unknown fact {data['fact']!r}")
     reason = data.get("stop_reason")
@@ -172,19 +196,53 @@ def from_json(data: dict[str, Any]) -> Fact:
     )
 
 
+def _alert_to(fact: AlertFact) -> dict[str, Any]:
+    return {
+        "fact": "alert",
+        "event": fact.event,
+        "code": fact.code,
+        "active": fact.active,
+        "problem": fact.problem,
+        "at": _now_to(fact.at),
+        "evse": fact.evse,
+        "connector": fact.connector,
+        "severity": fact.severity,
+        "info": fact.info,
+        "tx_id": fact.tx_id,
+    }
+
+
+def _alert_from(data: dict[str, Any]) -> AlertFact:
+    return AlertFact(
+        event=data["event"],
+        code=data["code"],
+        active=data["active"],
+        problem=data["problem"],
+        at=_now_from(data["at"]),
+        evse=data.get("evse", 0),
+        connector=data.get("connector", 0),
+        severity=data.get("severity", 4),
+        info=data.get("info", ""),
+        tx_id=data.get("tx_id"),
+    )
+
+
 def token_to_json(token: IdToken | None) -> list[str] | None:
-    return None if token is None else [token.value, token.kind.value]
+    return None if token is None else [token.value, token.kind.value, *(["random"] if token.random else [])]
 
 
 def token_from_json(data: list[str] | None) -> IdToken | None:
-    return None if data is None else IdToken(data[0], TokenKind(data[1]))
+    return None if data is None else IdToken(data[0], TokenKind(data[1]), "random" in data[2:])
 
 
 def sample_to_json(sample: MeterSample) -> dict[str, Any]:
     return {
         "at": _now_to(sample.at),
         "context": sample.context.value,
-        "values": [[v.measurand, v.value, v.unit, v.phase, v.signed] for v in sample.values],
+        "values": [
+            [v.measurand, v.value, v.unit, v.phase, v.signed, *([v.public_key] if v.public_key else [])]
+            for v in sample.values
+        ],
     }
 
 

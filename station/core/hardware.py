@@ -10,14 +10,16 @@ from hal.api import (
     LockChanged,
     LockState,
     MeterRead,
+    MeterReading,
     PilotChanged,
     PilotState,
     PowerPathChanged,
     ProximityChanged,
 )
+from station.core import alerts, faults, latched, metering, permission, safety, session, unlocking
 from station.core import evse as rules
-from station.core import faults, metering, permission, session, unlocking
 from station.core.events import MeterFailed
+from station.core.faults import Recovery
 from station.core.state import EvseState, Turn
 from station.core.transaction import Ending
 from station.core.types import StopReason, Trigger
@@ -41,6 +43,8 @@ def happened(turn: Turn, evse: EvseState, event: HardwareEvent) -> None:
                 session.settle(turn, evse, Trigger.EV_DETECTED if occupied else Trigger.EV_DEPARTED)
         case MeterRead(reading=reading):
             session.reading_came(turn, evse, reading)
+            overdrawn(turn, evse, reading)
+            _show_derating(turn, evse)
             if FaultCode.METER_FAILURE in evse.faults:
                 set_fault(turn, evse, FaultCode.METER_FAILURE, active=False)
         case MeterFailed(reason=reason):
@@ -54,6 +58,8 @@ def happened(turn: Turn, evse: EvseState, event: HardwareEvent) -> None:
 
 
 def _pilot(turn: Turn, evse: EvseState, seen: PilotState) -> None:
+    if safety.own_f(turn, evse, seen):
+        return
     was = evse.pilot.connected
     evse.pilot.see(seen)
     if evse.pilot.wants_energy:
@@ -62,8 +68,9 @@ def _pilot(turn: Turn, evse: EvseState, seen: PilotState) -> None:
     if seen is PilotState.E and FaultCode.PILOT_FAULT not in evse.faults:
         # A short or a dead pilot supply; it clears when the vehicle is unplugged (IEC 61851-1 A.4.5).
         set_fault(turn, evse, FaultCode.PILOT_FAULT, active=True, info="control pilot at 0 V")
-    elif seen is PilotState.A and FaultCode.PILOT_FAULT in evse.faults:
-        set_fault(turn, evse, FaultCode.PILOT_FAULT, active=False)
+    elif seen is PilotState.A:
+        _unplugged(turn, evse)
+    _watch_ventilation(turn, evse)
     if evse.pilot.connected and not was:
         _vehicle_came(turn, evse)
     elif was and not evse.pilot.connected:
@@ -71,6 +78,42 @@ def _pilot(turn: Turn, evse: EvseState, seen: PilotState) -> None:
         _vehicle_left(turn, evse, Trigger.ABNORMAL_CONDITION if broken else Trigger.EV_COMMUNICATION_LOST)
     else:
         session.settle(turn, evse)
+
+
+def _unplugged(turn: Turn, evse: EvseState) -> None:
+    """Faults that end by this, once their cause is gone."""
+    over = sorted(evse.safety.waits | ({FaultCode.PILOT_FAULT} & evse.faults.keys()), key=lambda code: code.value)
+    for code in over:
+        set_fault(turn, evse, code, active=False)
+    safety.vehicle_left(turn, evse)
+
+
+def _watch_ventilation(turn: Turn, evse: EvseState) -> None:
+    """State D where nothing ventilates: no power (station.core.evse), and told why."""
+    code = FaultCode.INVALID_VEHICLE_MODE
+    lacks = evse.pilot.wants_ventilation and not evse.info.ventilated
+    if lacks is not (code in evse.faults) and (lacks or code not in evse.reported):
+        conclude(turn, evse, code, active=lacks, info="the vehicle asks for ventilation" if lacks else "")
+
+
+def overdrawn(turn: Turn, evse: EvseState, reading: MeterReading) -> None:
+    """More than offered for too long: stopped, until the vehicle has been unplugged."""
+    if not safety.draws_too_much(turn, evse, reading):
+        return
+    offered = evse.output.current_a if evse.output is not None else 0.0
+    info = f"{max(reading.current_a):.1f} A of {offered:g} A offered"
+    conclude(turn, evse, FaultCode.OVER_CURRENT_FAILURE, active=True, info=info)
+    evse.safety.waits.add(FaultCode.OVER_CURRENT_FAILURE)
+
+
+def clock(turn: Turn, kind: str, evse: EvseState) -> None:
+    """A time of IEC 61851-1 is over (station.core.safety)."""
+    code = safety.due(turn, kind, evse)
+    if code is not None:
+        info = "the contactor is closed and should be open: welded"
+        latched.latch(turn, evse, code, info)
+        conclude(turn, evse, code, active=True, info=info)
+    session.settle(turn, evse)
 
 
 def _vehicle_came(turn: Turn, evse: EvseState) -> None:
@@ -178,18 +221,53 @@ def _lock_recovers(turn: Turn, evse: EvseState) -> None:
         set_fault(turn, evse, FaultCode.CONNECTOR_LOCK_FAILURE, active=False)
 
 
-def mark(faulted: dict[FaultCode, str], code: FaultCode, *, active: bool, info: str) -> None:
-    """Add or remove a fault; the oldest stays first."""
+def mark(turn: Turn, evse: EvseState | None, code: FaultCode, *, active: bool, info: str) -> None:
+    """Add or remove a fault of an EVSE, or (None) of the station; the oldest stays first. The CSMS hears of a change."""
+    faulted = turn.state.faults if evse is None else evse.faults
+    changed = active is not (code in faulted)
     if active:
         faulted[code] = info
     else:
         faulted.pop(code, None)
+    if changed:
+        alerts.changed(turn, evse, code, active=active, info=info)
 
 
 def set_fault(turn: Turn, evse: EvseState, code: FaultCode, *, active: bool, info: str = "") -> None:
-    """A fault of this EVSE begins or ends."""
-    mark(evse.faults, code, active=active, info=info)
+    """A fault of this EVSE begins or ends. One that is latched goes on until somebody resets it, others until the plug is pulled."""
+    if not latched.noticed(turn, evse, code, active=active, info=info):
+        return
+    evse.safety.waits.discard(code)
+    if not active and code in evse.faults and evse.pilot.connected and faults.POLICY[code].recovery is Recovery.UNPLUG:
+        evse.safety.waits.add(code)
+        return
+    mark(turn, evse, code, active=active, info=info)
     fault_changed(turn, evse, code, active=active)
+
+
+def conclude(turn: Turn, evse: EvseState, code: FaultCode, *, active: bool, info: str = "") -> None:
+    """A fault that the station sees by itself begins or ends; it does not end while the hardware reports it too."""
+    if active or (code not in evse.reported and not latched.is_latched(evse, code)):
+        mark(turn, evse, code, active=active, info=info)
+        fault_changed(turn, evse, code, active=active)
+
+
+def _show_derating(turn: Turn, evse: EvseState) -> None:
+    """A hot connector gets less: said, though nothing stops (MREC 18). Once, and not for every degree."""
+    code, derated_a = FaultCode.CABLE_OVER_TEMP_DERATE, evse.derated_a
+    if (derated_a is not None) is not (code in evse.faults):
+        info = "" if derated_a is None else f"at most {derated_a:g} A for the temperature of the connector"
+        conclude(turn, evse, code, active=derated_a is not None, info=info)
+
+
+def set_station_fault(turn: Turn, code: FaultCode, *, active: bool, info: str = "") -> None:
+    """The same of the station as a whole: it concerns every EVSE."""
+    if not latched.noticed(turn, turn.state, code, active=active, info=info):
+        return
+    mark(turn, None, code, active=active, info=info)
+    rules.announce_station(turn)
+    for evse in turn.state.evses.values():
+        fault_changed(turn, evse, code, active=active)
 
 
 def fault_changed(turn: Turn, evse: EvseState, code: FaultCode, *, active: bool) -> None:
@@ -197,6 +275,10 @@ def fault_changed(turn: Turn, evse: EvseState, code: FaultCode, *, active: bool)
     faulted = rules.stopping_fault(turn, evse) is not None
     for connector in evse.connectors:
         connector.set_faulted(faulted)
+    if active and faults.stops_energy(code):
+        safety.fault_begins(turn, evse, code)
+    elif not active and not faulted:
+        safety.faults_over(turn, evse)
     reason = faults.ends_with(code) if active else None
     if reason is not None and evse.open_tx is not None:
         session.begin_ending(turn, evse, Ending(reason, Trigger.ABNORMAL_CONDITION, turn.now))  # E06.FR.16

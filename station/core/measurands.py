@@ -99,7 +99,8 @@ def sample(
         record = reading.signed if signed and measurand == "Energy.Active.Import.Register" else None
         for phase, value in _select(_values(measurand, reading, offered_a, phases, voltage_v), wanted):
             if value is not None and math.isfinite(value):
-                values.append(SampledValue(measurand, _rounded(value, decimals), unit, phase, record))
+                key = reading.public_key if record is not None else ""
+                values.append(SampledValue(measurand, _rounded(value, decimals), unit, phase, record, key))
     # A list may name a measurand whole and by phase: each value is sent once.
     return tuple(dict.fromkeys(values))
 

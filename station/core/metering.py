@@ -200,6 +200,16 @@ def begin_samples(turn: Turn, evse: EvseState, tx: Transaction) -> tuple[MeterSa
     return _sample(turn, evse, begin, _SAMPLED, "TxStartedMeasurands", turn.now)
 
 
+def begin_signed(turn: Turn, evse: EvseState, tx: Transaction) -> None:
+    """The signed reading of the beginning takes the place of the one that was not, and is told (SignedDataReceived)."""
+    begin = ReadingContext.TRANSACTION_BEGIN
+    tx.ended_samples = [sample for sample in tx.ended_samples if sample.context is not begin]
+    tx.ended_samples[:0] = _sample(turn, evse, begin, _SAMPLED, "TxEndedMeasurands", turn.now)
+    told = _sample(turn, evse, begin, _SAMPLED, "TxStartedMeasurands", turn.now)
+    record(turn, evse, tx, TxPhase.UPDATED, Trigger.SIGNED_DATA_RECEIVED, samples=told)
+    save_tx(turn, evse, tx)
+
+
 def end_samples(
     turn: Turn, evse: EvseState, tx: Transaction, last: MeterReading | None = None
 ) -> tuple[MeterSample, ...]:

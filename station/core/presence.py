@@ -16,7 +16,7 @@ Presented = CardPresented | KeyEntered | ButtonPressed
 def presented(turn: Turn, event: Presented) -> None:
     match event:
         case CardPresented():
-            token = IdToken(event.value, event.kind)
+            token = IdToken(event.value, event.kind, event.random)
         case KeyEntered():
             token = IdToken(event.pin, TokenKind.KEY_CODE)
         case ButtonPressed():

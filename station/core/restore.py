@@ -9,7 +9,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from hal.api import MeterReading
-from station.core import authorize, availability, diagnostics, firmware, networking, session, smart
+from station.core import (
+    alerts,
+    authorize,
+    availability,
+    diagnostics,
+    firmware,
+    latched,
+    networking,
+    rcd,
+    session,
+    signing,
+    smart,
+)
+from station.core import evse as rules
 from station.core.effects import Refused
 from station.core.facts import token_from_json
 from station.core.recording import save_tx
@@ -37,6 +50,14 @@ def restore_state(turn: Turn, rows: Rows, cause: StopReason) -> None:
         saved = rows.get("tx", {}).get(str(evse.number))
         if saved is not None:
             _transaction(turn, evse, saved, cause)
+    latched.restore(turn, rows.get(latched.KIND, {}))
+    for evse in turn.state.evses.values():
+        faulted = rules.stopping_fault(turn, evse) is not None
+        for connector in evse.connectors:
+            connector.set_faulted(faulted)
+    alerts.restore(turn, rows.get(alerts.KIND, {}))
+    alerts.show_all(turn)
+    rcd.begin(turn, rows.get(rcd.KIND, {}))
     smart.restore(turn, rows.get(smart.KIND, {}))
     for owner in (diagnostics, firmware):
         try:
@@ -97,7 +118,7 @@ def _transaction(turn: Turn, evse: EvseState, row: dict[str, Any], cause: StopRe
     if tx.ending is None:
         tx.finish(Ending(cause, Trigger.ABNORMAL_CONDITION, turn.now))
         save_tx(turn, evse, tx)
-    if evse.info.has_meter:
-        turn.timer("ending", evse.number, session.FINAL_READING_WAIT_S)
-    else:
+    if not evse.info.has_meter:
         session.close(turn, evse)
+    elif not signing.end(turn, evse, tx):
+        turn.timer("ending", evse.number, session.FINAL_READING_WAIT_S)

@@ -6,18 +6,20 @@ transaction. Everything else in the core changes one thing and then settles.
 
 from __future__ import annotations
 
-from hal.api import FaultCode, MeterReading
-from station.core import allowance, availability, metering, sharing, smart
+from hal.api import FaultCode, MeterReading, SignedMoment
+from station.core import allowance, availability, metering, safety, sharing, signing, smart
 from station.core import evse as rules
 from station.core.effects import Refused
+from station.core.events import SignedReading
 from station.core.facts import token_to_json
 from station.core.recording import record, save_tx
 from station.core.state import AuthState, EvseState, Turn
 from station.core.transaction import Ending, Transaction, starts, stops
 from station.core.types import IdToken, StopReason, Trigger, TxPhase, TxPoint
 
-# The contactor opens within 100 ms (LAW 4); if no feedback comes in this time, the last reading is taken anyway.
-OPEN_WAIT_S = 1.0
+# Once forbidden, the contactor opens within 100 ms (LAW 4). Only its mirror contact says that it has; a welded one is a fault before
+# this time is over, and then the last reading is taken anyway.
+OPEN_WAIT_S = safety.OPENING_S + 1.0
 FINAL_READING_WAIT_S = 2.0
 
 _POWER_QUALITY = frozenset({FaultCode.OVER_VOLTAGE, FaultCode.UNDER_VOLTAGE})
@@ -72,7 +74,7 @@ def _maybe_open(turn: Turn, evse: EvseState, trigger: Trigger | None, risen: fro
     wanted = rules.tx_points(turn, "TxStartPoint")
     if starts(wanted, risen, evse.held) and rules.may_begin(turn, evse):
         _open(turn, evse, trigger or _trigger_of(risen))
-    elif TxPoint.DATA_SIGNED in wanted and TxPoint.POWER_PATH_CLOSED in risen:
+    elif TxPoint.DATA_SIGNED in wanted and TxPoint.POWER_PATH_CLOSED in risen and not signing.begin(turn, evse, None):
         metering.read(turn, evse)  # E01.S4: the first signed reading starts the transaction
 
 
@@ -100,6 +102,7 @@ def _open(turn: Turn, evse: EvseState, trigger: Trigger) -> None:
     tx.move(rules.charging_state(turn, evse), turn.now)
     record(turn, evse, tx, TxPhase.STARTED, trigger, samples=begin)
     metering.plan(turn, evse)
+    signing.begin(turn, evse, tx)
     save_tx(turn, evse, tx)
 
 
@@ -114,6 +117,7 @@ def _adopt(turn: Turn, evse: EvseState, tx: Transaction) -> None:
 def _continue(turn: Turn, evse: EvseState, tx: Transaction, trigger: Trigger | None, token: IdToken | None) -> None:
     _adopt(turn, evse, tx)
     tx.was_connected = tx.was_connected or evse.pilot.connected
+    signing.begin(turn, evse, tx)
     changed = tx.move(rules.charging_state(turn, evse), turn.now)
     if trigger is not None or changed:
         record(turn, evse, tx, TxPhase.UPDATED, trigger or Trigger.CHARGING_STATE_CHANGED, token=token)
@@ -154,7 +158,8 @@ def begin_ending(turn: Turn, evse: EvseState, ending: Ending) -> None:
     save_tx(turn, evse, tx)
     rules.show(turn, evse)
     if evse.relay_closed:
-        turn.timer("opening", evse.number, OPEN_WAIT_S)
+        letting_go = evse.output is not None and evse.output.permit
+        turn.timer("opening", evse.number, OPEN_WAIT_S + (safety.LET_GO_S if letting_go else 0.0))
     else:
         ask_final_reading(turn, evse)
 
@@ -162,11 +167,35 @@ def begin_ending(turn: Turn, evse: EvseState, ending: Ending) -> None:
 def ask_final_reading(turn: Turn, evse: EvseState) -> None:
     """Power is off: the register can be read for the last time."""
     turn.cancel("opening", evse.number)
-    if evse.info.has_meter:
-        turn.timer("ending", evse.number, FINAL_READING_WAIT_S)
-        metering.read(turn, evse)
-    else:
+    if not evse.info.has_meter:
         close(turn, evse)
+    elif not signing.end(turn, evse, evse.tx):
+        unsigned_end(turn, evse)
+
+
+def unsigned_end(turn: Turn, evse: EvseState) -> None:
+    """The register as it is: the meter does not sign, or could not."""
+    turn.cancel(signing.TIMER, evse.number)
+    turn.timer("ending", evse.number, FINAL_READING_WAIT_S)
+    metering.read(turn, evse)
+
+
+def signature_came(turn: Turn, evse: EvseState, event: SignedReading) -> None:
+    """The meter has signed, or could not."""
+    if event.reading is None:
+        turn.emit(Refused(evse.number, f"the meter did not sign: {event.info}"))
+        if event.moment is SignedMoment.END and signing.awaited(turn, evse):
+            unsigned_end(turn, evse)
+    elif event.moment is SignedMoment.END:
+        if signing.awaited(turn, evse):
+            turn.cancel(signing.TIMER, evse.number)
+            reading_came(turn, evse, event.reading)
+            close(turn, evse)  # even if the contactor is still closed
+    else:
+        tx = evse.open_tx
+        reading_came(turn, evse, event.reading)
+        if tx is not None and evse.open_tx is tx and event.reading.signed is not None:
+            metering.begin_signed(turn, evse, tx)
 
 
 def close(turn: Turn, evse: EvseState, last: MeterReading | None = None) -> None:
@@ -174,8 +203,8 @@ def close(turn: Turn, evse: EvseState, last: MeterReading | None = None) -> None
     tx = evse.tx
     if tx is None or tx.ending is None:
         return
-    turn.cancel("ending", evse.number)
-    turn.cancel("opening", evse.number)
+    for kind in ("ending", "opening", signing.TIMER):
+        turn.cancel(kind, evse.number)
     record(turn, evse, tx, TxPhase.ENDED, tx.ending.trigger, samples=metering.end_samples(turn, evse, tx, last))
     tx.close()
     evse.tx = None
@@ -201,7 +230,7 @@ def reading_came(turn: Turn, evse: EvseState, reading: MeterReading) -> None:
     if tx is not None and last is not None:
         tx.last_wh = last.energy_import_wh
     if tx is not None and not tx.open:
-        if not evse.relay_closed:
+        if not evse.relay_closed and not signing.awaited(turn, evse):
             close(turn, evse, last)
     elif evse.auth is not None and evse.auth.state is AuthState.INVALID:
         settle(turn, evse)  # the allowance of MaxEnergyOnInvalidId may be used up
@@ -236,6 +265,6 @@ def reading_failed(turn: Turn, evse: EvseState) -> bool:
     """No reading. True when it has now failed often enough to be a fault."""
     failed_for_good = metering.on_failure(turn, evse)
     tx = evse.tx
-    if tx is not None and not tx.open and not evse.relay_closed:
+    if tx is not None and not tx.open and not evse.relay_closed and not signing.awaited(turn, evse):
         close(turn, evse)  # the last register known must do
     return failed_for_good

@@ -17,6 +17,8 @@ from station.core.device_model import DeviceModel
 from station.core.effects import Cancel, Effect, Output, Save, Start
 from station.core.events import UpdateFirmware
 from station.core.pilot import Pilot
+from station.core.state_faults import Rcd
+from station.core.state_safety import Safety
 from station.core.transaction import Transaction
 from station.core.types import (
     ConnectorPhase,
@@ -96,6 +98,8 @@ class Question:
 class EvseState:
     """One EVSE.
 
+    faults: that stand, and their words, the oldest first; of them latched: until a person resets them, reported: by the hardware now.
+    rcd: None where it cannot test itself.
     held: the transaction points that held last time; risen_late: those that rose while a transaction was ending.
     signed: the meter has signed a reading since somebody was authorised at a connected vehicle (DataSigned).
     operative: as set for the EVSE itself (G03); resetting: it is reset when its transaction ends (B12).
@@ -120,6 +124,9 @@ class EvseState:
     held: frozenset[TxPoint] = frozenset()
     risen_late: frozenset[TxPoint] = frozenset()
     faults: dict[FaultCode, str] = field(default_factory=dict)
+    latched: dict[FaultCode, str] = field(default_factory=dict)
+    reported: frozenset[FaultCode] = frozenset()
+    rcd: Rcd | None = None
     reading: MeterReading | None = None
     reading_at: Now | None = None
     meter_failures: int = 0
@@ -150,6 +157,7 @@ class EvseState:
     shown: tuple[Shown, ...] = ()
     shown_fault: FaultCode | None = None
     shown_since: Now | None = None
+    safety: Safety = field(default_factory=Safety)
 
     @property
     def number(self) -> int:
@@ -254,6 +262,7 @@ class StationState:
     """The whole station. `accepted`: the CSMS has accepted us since the start. `stopping`: power may not flow any more.
 
     updating: no new session, a firmware is to be installed. first_logged: wall time of the oldest entry of the security log.
+    alerts: how many the CSMS was told of since the start; alerted: which of them have not ended yet.
     """
 
     model: DeviceModel
@@ -269,6 +278,10 @@ class StationState:
     operative: bool = True
     security_events: int = 0
     faults: dict[FaultCode, str] = field(default_factory=dict)
+    latched: dict[FaultCode, str] = field(default_factory=dict)
+    reported: frozenset[FaultCode] = frozenset()
+    alerts: int = 0
+    alerted: set[str] = field(default_factory=set)
     cache: dict[str, CacheEntry] = field(default_factory=dict)
     timers: dict[TimerKey, float] = field(default_factory=dict)
     asks: dict[int, Question] = field(default_factory=dict)

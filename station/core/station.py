@@ -23,6 +23,7 @@ from hal.api import (
 )
 from station.clock import Now
 from station.core import (
+    alerts,
     allowance,
     commands,
     diagnostics,
@@ -32,9 +33,12 @@ from station.core import (
     networking,
     permission,
     presence,
+    rcd,
     resetting,
+    safety,
     session,
     sharing,
+    signing,
     smart,
     unlocking,
 )
@@ -56,7 +60,9 @@ from station.core.events import (
     Saved,
     SaveFailed,
     SecurityNoted,
+    SelfTested,
     ShutdownRequested,
+    SignedReading,
     TokenReported,
     Unanswered,
 )
@@ -152,6 +158,9 @@ class Station:
     @staticmethod
     def _proceed(turn: Turn) -> None:
         """What waited for anything that this turn may have brought."""
+        for evse in turn.state.evses.values():
+            if evse.rcd is not None:
+                rcd.proceed(turn, evse)
         _plan(turn)
         firmware.proceed(turn)
         resetting.proceed(turn)
@@ -170,6 +179,7 @@ class Station:
                 evse = self._state.evses.get(event.evse)
                 if evse is not None:
                     hardware.happened(turn, evse, event)
+                    rcd.noticed(evse, event)
             case CardPresented() | KeyEntered() | ButtonPressed():
                 presence.presented(turn, event)
             case Fault():
@@ -186,7 +196,7 @@ class Station:
                 permission.answered(turn, ask, None)
             case TokenReported(tx_id=tx_id, token=token, info=info):
                 permission.token_reported(turn, tx_id, token, info)
-            case CredentialsChanged() | NetworkUsed() | JobProgress() | JobDone():
+            case CredentialsChanged() | NetworkUsed() | JobProgress() | JobDone() | SelfTested() | SignedReading():
                 _reported(turn, event)
             case _:
                 commands.obey(turn, event)
@@ -196,10 +206,7 @@ class Station:
         if event.evse in state.evses:
             hardware.set_fault(turn, state.evses[event.evse], event.code, active=event.active, info=event.info)
         elif event.evse == 0:
-            hardware.mark(state.faults, event.code, active=event.active, info=event.info)
-            rules.announce_station(turn)
-            for evse in state.evses.values():
-                hardware.fault_changed(turn, evse, event.code, active=event.active)
+            hardware.set_station_fault(turn, event.code, active=event.active, info=event.info)
 
     def _power_failing(self, turn: Turn) -> None:
         """Milliseconds are left: the reason is saved at once. If the meter still answers the end is told, else at the next start,
@@ -265,6 +272,10 @@ class Station:
             metering.aligned_tick(turn, kind)
         elif kind in firmware.TIMERS:
             firmware.due(turn, kind)
+        elif kind == alerts.TIMER:
+            alerts.settled(turn)
+        elif kind in rcd.TIMERS:
+            rcd.due(turn, kind, self._state.evses[number])
         elif kind in (allowance.TIMER, sharing.TIMER):
             allowance.due(turn, number)
         elif kind == "power":
@@ -293,14 +304,22 @@ def _plan(turn: Turn) -> None:
     turn.timer(sharing.TIMER, 0, AGAIN_S)
 
 
-def _reported(turn: Turn, event: CredentialsChanged | NetworkUsed | JobProgress | JobDone) -> None:
-    """News from the shell around the core: certificates, the link, jobs. Each job's owner knows its own by their kind."""
+def _reported(
+    turn: Turn, event: CredentialsChanged | NetworkUsed | JobProgress | JobDone | SelfTested | SignedReading
+) -> None:
+    """News from the shell around the core: certificates, the link, jobs, tests. Each job's owner knows its own by their kind."""
     match event:
         case CredentialsChanged() | NetworkUsed():
             networking.happened(turn, event)
         case JobProgress() | JobDone():
             for owner in (diagnostics, firmware):
                 owner.job_reported(turn, event)
+        case SelfTested(evse=number):
+            if number in turn.state.evses:
+                rcd.tested(turn, turn.state.evses[number], event)
+        case SignedReading(evse=number):
+            if number in turn.state.evses:
+                session.signature_came(turn, turn.state.evses[number], event)
         case _:
             assert_never(event)
 
@@ -318,12 +337,16 @@ def _fire_evse(turn: Turn, kind: str, evse: EvseState) -> None:
             session.ask_final_reading(turn, evse)
         case "ending":
             session.close(turn, evse)
+        case signing.TIMER:
+            session.unsigned_end(turn, evse)
         case "unlock":
             unlocking.done(turn, evse, unlocked=False)
         case "lock":
             hardware.lock_silent(turn, evse)
         case "retry":
             metering.read(turn, evse)
+        case _ if kind in safety.TIMERS:
+            hardware.clock(turn, kind, evse)
         case "sample" | "collect" | "poll":
             metering.tick(turn, kind, evse)
         case _:

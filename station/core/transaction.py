@@ -71,6 +71,7 @@ class Transaction:
         "remote_start_id",
         "seconds_charging",
         "seq",
+        "signing",
         "start_wh",
         "started",
         "state",
@@ -100,6 +101,7 @@ class Transaction:
         self.charging_since: float | None = None
         self.was_connected = False
         self.wh_at_invalid: float | None = None
+        self.signing = False  # the meter was asked to sign its beginning
 
     @property
     def open(self) -> bool:
@@ -176,6 +178,7 @@ class Transaction:
             "seconds_charging": self.charging_seconds(now),
             "ended_samples": [sample_to_json(s) for s in self.ended_samples],
             "was_connected": self.was_connected,
+            "signing": self.signing,
             "ending": ending
             and {
                 "reason": ending.reason.value,
@@ -199,6 +202,7 @@ class Transaction:
         tx.seconds_charging = row["seconds_charging"]
         tx.ended_samples = [sample_from_json(s) for s in row["ended_samples"]]
         tx.was_connected = row["was_connected"]
+        tx.signing = row.get("signing", False)
         if row["ending"] is not None:
             end = row["ending"]
             tx.state = ENDING

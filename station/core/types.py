@@ -180,10 +180,14 @@ class ResetKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class IdToken:
-    """An identifier and its kind. Equality ignores case and anything else attached (errata C01.FR.25/26)."""
+    """An identifier and its kind. Equality ignores case and anything else attached (errata C01.FR.25/26).
+
+    random: the card made it up (hal.api.CardPresented): no list and no cache may speak of it.
+    """
 
     value: str
     kind: TokenKind = TokenKind.ISO14443
+    random: bool = False
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, IdToken) and self.key == other.key
@@ -216,13 +220,17 @@ class TokenInfo:
 
 @dataclass(frozen=True, slots=True)
 class SampledValue:
-    """One value of one measurand, in the unit that OCPP assumes for it (Wh, W, A, V, Hz, Percent, Celsius)."""
+    """One value of one measurand, in the unit that OCPP assumes for it (Wh, W, A, V, Hz, Percent, Celsius).
+
+    signed, public_key: as in hal.api.MeterReading.
+    """
 
     measurand: str
     value: float
     unit: str
     phase: str | None = None
     signed: str | None = None
+    public_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +248,7 @@ class EvseInfo:
 
     max_a is what the board can do, configured_a what the installer allows (None: no lower limit), both per phase. has_pilot: the host
     makes the pilot signal itself (pilot level), so that it may give states E and F; else the board does. self_test: its RCD can test itself.
+    signs: its meter can sign.
     """
 
     evse: int
@@ -256,6 +265,7 @@ class EvseInfo:
     phase_switching: bool = False
     has_pilot: bool = True
     self_test: bool = False
+    signs: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,11 @@ from station.runtime.control_car import CAR
 from station.runtime.control_charging import CHARGING
 from station.runtime.control_command import Command, describe, read
 from station.runtime.control_events import Broadcaster
+from station.runtime.control_faults import BreakRcd, ResetFaults
 from station.runtime.control_host import Host
 from station.runtime.control_link import LINK
 from station.runtime.control_look import LOOK
+from station.runtime.control_meter import AcceptMeter
 from station.runtime.control_people import PEOPLE
 from station.runtime.control_settings import SETTINGS
 from station.runtime.control_station import STATION
@@ -70,7 +72,21 @@ class Help(Command):
         return {"commands": [describe(TABLE[self.command])]}
 
 
-_ALL: tuple[type[Command], ...] = (*PEOPLE, *CAR, *ACCIDENTS, *CHARGING, *STATION, *SETTINGS, *LINK, *TIME, *LOOK, Help)
+_ALL: tuple[type[Command], ...] = (
+    *PEOPLE,
+    *CAR,
+    *ACCIDENTS,
+    BreakRcd,
+    *CHARGING,
+    *STATION,
+    ResetFaults,
+    AcceptMeter,
+    *SETTINGS,
+    *LINK,
+    *TIME,
+    *LOOK,
+    Help,
+)
 TABLE: dict[str, type[Command]] = {cls.name: cls for cls in _ALL}
 """Every command by its name."""
 

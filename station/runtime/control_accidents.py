@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypedDict
 
 from hal.api import Fault as FaultNoticed
 from hal.api import FaultCode
-from station.config_fields import Flag, Text, setting
+from station.config_fields import Flag, Number, Text, setting
+from station.errors import Problem
 from station.runtime.control_command import Command, evse_field
 from station.runtime.control_host import Host, conflict
 from station.runtime.control_kinds import EVSE_OR_STATION, VERSIONS, Line, Words
@@ -74,6 +76,31 @@ class Jam(_Accident):
     async def act(self, host: Host) -> Json:
         if host.bench is not None:
             host.bench.jam(self.evse, self.jammed)
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Wire(_Accident):
+    """The wire to a device: its USB adapter is pulled out or plugged in, or it is disturbed. `station sim --wire` has wires. All meters
+    hang on one adapter. What is not given stays as it is.
+    """
+
+    name: ClassVar[str] = "wire"
+    needs_bench: ClassVar[bool] = True
+    part: str = setting(Text(choices=("board", "meter", "reader")), "Whose wire.", default="board")
+    evse: int = evse_field()
+    plugged: bool | None = setting(Flag(), "false: the adapter is pulled out.", default=None)
+    noise: float | None = setting(
+        Number(0, 1), "Share of the device's answers that random bytes spoil; 0: none.", default=None
+    )
+
+    def problems(self) -> Iterator[Problem]:
+        if self.plugged is None and self.noise is None:
+            yield Problem("plugged", "nothing to change: give plugged or noise")
+
+    async def act(self, host: Host) -> Json:
+        if host.bench is not None:
+            host.bench.wire(self.part, self.evse, plugged=self.plugged, noise=self.noise)
         return {}
 
 
@@ -165,4 +192,4 @@ class Restart(_Accident):
         return f"start number {result['boots']}"
 
 
-ACCIDENTS: tuple[type[Command], ...] = (Fault, Clear, Jam, Offline, Online, PowerCut, PowerOn, Restart)
+ACCIDENTS: tuple[type[Command], ...] = (Fault, Clear, Jam, Wire, Offline, Online, PowerCut, PowerOn, Restart)

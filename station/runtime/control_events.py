@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from station.clock import Now, iso
 from station.core.effects import Effect, Record, Refused
 from station.core.events import Event
-from station.core.facts import Fact, FirmwareStatusFact, LogStatusFact, SecurityFact, TxFact
+from station.core.facts import AlertFact, Fact, FirmwareStatusFact, LogStatusFact, SecurityFact, TxFact
 from station.runtime.control_frames import FrameRow
 from station.runtime.control_history import fact_json
 from station.runtime.control_host import Host
 from station.runtime.control_state import state
 from station.runtime.control_types import Json, Listener
+from station.runtime.control_wire import WireTopics
 from station.runtime.fence import Fence, told
 
 __all__ = ["Broadcaster"]
@@ -45,6 +46,7 @@ class Broadcaster:
         self._told_at: float | None = None
         self._due: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._wire = WireTopics(host.wall, self._tell)
         host.hear_turns(self._turn)
         host.memory.hear_rows(self._frame)
 
@@ -52,6 +54,7 @@ class Broadcaster:
         """Who subscribes to the state is told it once at the beginning."""
         subscriber = _Subscriber(topics, listener)
         self._subscribers.append(subscriber)
+        self._wire.want(self._topics())
         if "state" in topics:
             asyncio.get_running_loop().call_soon(self._tell_one, subscriber, {"event": "state", **state(self._host)})
         return lambda: self._drop(subscriber)
@@ -98,6 +101,9 @@ class Broadcaster:
     def _wanted(self, topic: str) -> bool:
         return any(topic in subscriber.topics for subscriber in self._subscribers)
 
+    def _topics(self) -> frozenset[str]:
+        return frozenset().union(*(subscriber.topics for subscriber in self._subscribers))
+
     def _tell_state(self) -> None:
         self._due = self._timer = None
         found = state(self._host)
@@ -126,6 +132,7 @@ class Broadcaster:
     def _drop(self, subscriber: _Subscriber) -> None:
         if subscriber in self._subscribers:
             self._subscribers.remove(subscriber)
+            self._wire.want(self._topics())
 
 
 def _fact(fact: Fact) -> Json:
@@ -138,3 +145,6 @@ def _fact(fact: Fact) -> Json:
             return {"kind": "log", "at": iso(fact.at.wall), "what": fact.status, "request": fact.request_id}
         case FirmwareStatusFact():
             return {"kind": "firmware", "at": iso(fact.at.wall), "what": fact.status, "request": fact.request_id}
+        case AlertFact():
+            what = {"what": fact.code, "active": fact.active, "evse": fact.evse, "info": fact.info}
+            return {"kind": "alert", "at": iso(fact.at.wall), **what}

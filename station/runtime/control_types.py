@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-__all__ = ["TOPICS", "Control", "Json", "Listener"]
+__all__ = ["ON_REQUEST", "TOPICS", "WIRE", "WIRE_CARDS", "Control", "Json", "Listener"]
 
 Json = dict[str, Any]
 Listener = Callable[[Json], None]
+
+WIRE, WIRE_CARDS = "wire", "wire_cards"
 
 TOPICS = {
     "state": "the station's whole state, when it changed; at most ten a second",
@@ -19,8 +21,13 @@ TOPICS = {
     "fact": "a transaction, security, log or firmware event was recorded",
     "refused": "a driver's attempt was refused, and why",
     "command": "a command was carried out, by whomever",
+    WIRE: "what passes on the serial lines of the drivers, decoded, numbers of cards hidden; told only to who names it",
+    WIRE_CARDS: "the same with the numbers of cards, which are personal data; told only to who names it",
 }
 """What can be subscribed to. An event is a JSON object with `event` (the topic) and the topic's own fields."""
+
+ON_REQUEST = frozenset({WIRE, WIRE_CARDS})
+"""Topics that nobody gets who has not named them."""
 
 
 class Control(Protocol):

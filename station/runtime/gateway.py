@@ -32,7 +32,9 @@ from station.core.effects import (
     Refused,
     Reply,
     Save,
+    SelfTest,
     SettingChanged,
+    SignReading,
     Start,
 )
 from station.core.events import ClockStepped, Event, Saved, SaveFailed
@@ -74,6 +76,8 @@ class Hands(Protocol):
 
     def output(self, output: Output) -> None: ...
     def read_meter(self, evse: int) -> None: ...
+    def sign_reading(self, effect: SignReading) -> None: ...
+    def self_test(self, evse: int) -> None: ...
     def indicate(self, effect: Indicate) -> None: ...
     def start_job(self, effect: Start) -> None: ...
     def cancel_job(self, effect: Cancel) -> None: ...
@@ -321,6 +325,10 @@ class Gateway:
                 changed.add(effect.evse)
             elif isinstance(effect, ReadMeter):
                 self._hands.read_meter(effect.evse)
+            elif isinstance(effect, SignReading):
+                self._hands.sign_reading(effect)
+            elif isinstance(effect, SelfTest):
+                self._hands.self_test(effect.evse)
         for evse in changed:
             self._request(self._newest[evse].limited(self._requested.get(evse)))
 
@@ -416,7 +424,7 @@ class Gateway:
             self._hands.reboot(reboot.reason)
 
     def _by_hand(self, effect: Effect) -> None:
-        """What the station itself carries out. Save, Record, Reply and ReadMeter were done before."""
+        """What the station itself carries out. Save, Record, Reply, ReadMeter and their like were done before."""
         match effect:
             case Output():
                 if effect is self._newest.get(effect.evse):

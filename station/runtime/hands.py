@@ -13,6 +13,7 @@ from typing import Any
 
 from hal.api import (
     Board,
+    CheckedMeter,
     Device,
     EvseUnit,
     Fault,
@@ -22,16 +23,22 @@ from hal.api import (
     Meter,
     MeterRead,
     PowerFailing,
+    Rcd,
+    SigningMeter,
 )
-from hal.errors import DeviceError, HalError
-from station.core.effects import Cancel, Indicate, Output, Start
-from station.core.events import Event, MeterFailed
+from hal.errors import BusError, DeviceError, HalError
+from station.core.effects import Cancel, Indicate, Output, SignReading, Start
+from station.core.events import Event, MeterFailed, SelfTested, SignedReading
 from station.runtime.jobs import Jobs
 from station.runtime.outputs import BoardOutputs
 
 log = logging.getLogger("station.hands")
 
-METER_TIMEOUT_S = 2.0
+# Longer than a Modbus meter needs for its repetitions, with others on its line: it then says itself what is wrong.
+METER_TIMEOUT_S = 5.0
+# Less than the core waits (station.core.signing): it shall know why there is none.
+SIGN_TIMEOUT_S = 24.0
+SELF_TEST_TIMEOUT_S = 30.0
 START_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 5.0
 OPEN_RETRY_FIRST_S = 1.0
@@ -190,6 +197,15 @@ class StationHands:
             self._reading.add(evse)
             self._spawn(self._read(evse, unit.meter))
 
+    def accept_meter(self, evse: int) -> bool:
+        """Believe the next reading of a meter that was replaced, and read it. False: it is not one that is doubted."""
+        unit = self._units.get(evse)
+        if unit is None or not isinstance(unit.meter, CheckedMeter):
+            return False
+        unit.meter.accept()
+        self.read_meter(evse)
+        return True
+
     async def _read(self, evse: int, meter: Meter) -> None:
         event: Event = MeterFailed(evse, "the driver failed")
         try:
@@ -207,6 +223,54 @@ class StationHands:
                 self._submit(event)
         if again:
             self.read_meter(evse)
+
+    def sign_reading(self, effect: SignReading) -> None:
+        """Have the meter sign what it shows; SignedReading follows. Plain readings go on meanwhile."""
+        unit = self._units.get(effect.evse)
+        if unit is None or not isinstance(unit.meter, SigningMeter):
+            self._submit(SignedReading(effect.evse, effect.moment, None, "it is no meter that signs"))
+        else:
+            self._spawn(self._sign(effect, unit.meter))
+
+    async def _sign(self, effect: SignReading, meter: SigningMeter) -> None:
+        reading, info = None, "the driver failed"
+        try:
+            async with asyncio.timeout(SIGN_TIMEOUT_S):
+                found = await meter.sign(effect.moment, effect.identification, effect.wall_s)
+                if found.signed is not None:
+                    found = replace(found, public_key=await meter.public_key())
+                reading = found
+        except HalError as error:
+            info = str(error)
+        except TimeoutError:
+            info = f"no signature in {SIGN_TIMEOUT_S:g} s"
+        finally:
+            if not self._closed:
+                self._submit(SignedReading(effect.evse, effect.moment, reading, "" if reading is not None else info))
+
+    def self_test(self, evse: int) -> None:
+        """Let the residual-current device test itself; SelfTested follows."""
+        unit = self._units.get(evse)
+        if unit is None or unit.rcd is None:
+            self._submit(SelfTested(evse, None, "there is no device that can test itself"))
+        else:
+            self._spawn(self._self_test(evse, unit.rcd))
+
+    async def _self_test(self, evse: int, rcd: Rcd) -> None:
+        event = SelfTested(evse, False, "the driver failed")
+        try:
+            async with asyncio.timeout(SELF_TEST_TIMEOUT_S):
+                await rcd.self_test()
+            event = SelfTested(evse, True)
+        except BusError as error:
+            event = SelfTested(evse, None, str(error))
+        except HalError as error:
+            event = SelfTested(evse, False, str(error))
+        except TimeoutError:
+            event = SelfTested(evse, False, f"no answer within {SELF_TEST_TIMEOUT_S:g} s")
+        finally:
+            if not self._closed:
+                self._submit(event)
 
     def indicate(self, effect: Indicate) -> None:
         unit = self._units.get(effect.evse)

@@ -57,7 +57,7 @@ class LabHost:
             identity=settings.identity,
             versions=settings.versions,
             url=_place(settings.csms_url),
-            evses=tuple(evse.number for evse in self._lab.board.evses),
+            evses=tuple(evse.number for evse in self._lab.devices.evses),
             seed=settings.seed,
         )
 
@@ -71,7 +71,7 @@ class LabHost:
 
     @property
     def powered(self) -> bool:
-        return self._lab.board.powered
+        return self._lab.devices.powered
 
     @property
     def trouble(self) -> str | None:
@@ -98,7 +98,7 @@ class LabHost:
 
     def inject(self, event: HalEvent) -> bool:
         """Through the board, which must have power and a host, and whose reader may be broken."""
-        board = self._lab.board
+        board = self._lab.devices
         match event:
             case CardPresented(evse=evse, value=value, kind=kind):
                 return board.swipe(value, kind, evse=evse)
@@ -144,12 +144,12 @@ class LabHost:
         return _picture(self._lab.plug_again(evse, cable_a))
 
     def unplug(self, evse: int = 1, *, at_car: bool = False) -> None:
-        if self._lab.board.car(evse) is None and self._lab.board.evse(evse).cable_a is None:
+        if self._lab.devices.car(evse) is None and self._lab.devices.evse(evse).cable_a is None:
             raise conflict(f"nothing is plugged in at EVSE {evse}", "evse")
         self._lab.unplug(evse, at_car=at_car)
 
     def car_at(self, evse: int) -> CarPicture | None:
-        car = self._lab.board.car(evse)
+        car = self._lab.devices.car(evse)
         return None if car is None else _picture(car)
 
     def set_car(
@@ -162,7 +162,7 @@ class LabHost:
         soc_percent: float | None,
         ventilation: bool | None,
     ) -> CarPicture:
-        car = self._lab.board.car(evse)
+        car = self._lab.devices.car(evse)
         if car is None:
             raise conflict(f"no car is plugged in at EVSE {evse}: plug", "evse")
         if soc_percent is not None:
@@ -175,7 +175,7 @@ class LabHost:
         return _picture(car)
 
     def _set_pilot(self, evse: int, car: Car, state: str) -> None:
-        unit = self._lab.board.evse(evse)
+        unit = self._lab.devices.evse(evse)
         unit.hold_pilot(PilotState(state) if state in PilotState.__members__ else None)
         if state == "asks":
             car.resume()
@@ -185,7 +185,7 @@ class LabHost:
     # --- board --------------------------------------------------------------------------------------------------------
 
     def register_wh(self, evse: int) -> float:
-        return self._lab.board.evse(evse).meter.register_wh
+        return self._lab.devices.evse(evse).meter.register_wh
 
     def set_meter(
         self,
@@ -197,9 +197,9 @@ class LabHost:
         frozen: bool | None,
         failing: bool | None,
     ) -> None:
-        meter = self._lab.board.evse(evse).meter
+        meter = self._lab.devices.evse(evse).meter
         if voltage_v is not None:
-            self._lab.board.grid.set_voltage(voltage_v, voltage_v, voltage_v)
+            self._lab.devices.grid.set_voltage(voltage_v, voltage_v, voltage_v)
         if energy_wh is not None:
             meter.set_register(energy_wh)
         if power_w is not None:
@@ -208,13 +208,23 @@ class LabHost:
             (meter.freeze if frozen else meter.thaw)()
         if failing is not None:
             (meter.fail if failing else meter.answer)()
-        self._lab.board.tell_meter(evse)
+        self._lab.devices.tell_meter(evse)
 
     def set_temperature(self, evse: int, celsius: float) -> None:
-        self._lab.board.temperature(evse, celsius)
+        self._lab.devices.temperature(evse, celsius)
 
     def jam(self, evse: int, jammed: bool) -> None:
-        self._lab.board.jam(evse, jammed)
+        self._lab.devices.jam(evse, jammed)
+
+    def break_rcd(self, evse: int, broken: bool) -> None:
+        self._lab.devices.break_rcd(evse, broken)
+
+    def wire(self, part: str, evse: int, *, plugged: bool | None, noise: float | None) -> None:
+        adapter = self._lab.hardware.adapter(part, evse)
+        if plugged is not None:
+            adapter.plug(plugged)
+        if noise is not None:
+            adapter.disturb(noise)
 
     # --- surroundings -------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from hal.errors import HalError
 from station.core.types import ChargingState
 from station.errors import StationError
@@ -19,14 +21,16 @@ FULL_FOR_S = 120.0
 class Demo:
     """Cars come, charge and leave, one EVSE after the other, until somebody takes over (`over`)."""
 
-    def __init__(self, lab: Lab, *, pause_s: float, token: str | None = None) -> None:
-        """pause_s: simulated seconds between two things that a person should be able to follow.
+    def __init__(self, lab: Lab, *, pause_s: float, token: str | None = None, charge_s: float = math.inf) -> None:
+        """pause_s: simulated seconds between two things that a person should be able to follow. charge_s: after so long its driver
+        ends the charge, full or not.
 
         token: the card that everybody uses; None: one for each EVSE.
         """
         self._lab = lab
         self._pause_s = pause_s
         self._token = token
+        self._charge_s = charge_s
         self.over = False
 
     def card(self, evse: int) -> str:
@@ -50,8 +54,11 @@ class Demo:
             await self._wait(self._pause_s)
         if not self.over:
             self._lab.swipe(token, evse)
-        while not self.over and not self._done(evse):
-            await self._wait(FULL_FOR_S)
+        left_s = self._charge_s
+        while not self.over and not self._done(evse) and left_s > 0:
+            step_s = min(FULL_FOR_S, left_s)
+            await self._wait(step_s)
+            left_s -= step_s
         if not self.over:
             self._lab.swipe(token, evse)
             await self._wait(max(self._pause_s, 5.0))

@@ -21,7 +21,8 @@ __all__ = ["Keys", "Panel", "keyboard"]
 
 FASTER = (0.0, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
 # Keys that change what happens at an EVSE: from then on the demo keeps its hands off.
-ACTING = frozenset("psxefc")
+ACTING = frozenset("psxefcwm")
+NOISE = 0.3  # of the answers of a disturbed wire
 
 
 @contextmanager
@@ -81,6 +82,9 @@ class Keys:
             "f": self._fault,
             "o": self._offline,
             "c": self._power,
+            "w": lambda: self._adapter("board"),
+            "m": lambda: self._adapter("meter"),
+            "n": self._noise,
             "+": lambda: self._faster(+1),
             "-": lambda: self._faster(-1),
             " ": self._pause,
@@ -114,7 +118,7 @@ class Keys:
         return self._panel.chosen
 
     def _plug(self) -> str:
-        if self._lab.board.car(self._evse) is None:
+        if self._lab.devices.car(self._evse) is None:
             self._lab.plug(self._evse)
             return f"a car is plugged in at EVSE {self._evse}; s swipes a card"
         try:
@@ -136,7 +140,7 @@ class Keys:
         return f"the driver ends the session at EVSE {self._evse}"
 
     def _unplug_at_car(self) -> str:
-        if self._lab.board.car(self._evse) is None:
+        if self._lab.devices.car(self._evse) is None:
             return f"there is no car at EVSE {self._evse}"
         self._lab.unplug(self._evse, at_car=True)
         return "the cable is pulled out of the car"
@@ -162,6 +166,18 @@ class Keys:
         self._spawn(self._lab.power_on())
         return "the power is back"
 
+    def _adapter(self, part: str) -> str:
+        adapter = self._lab.hardware.adapter(part, self._evse)
+        adapter.plug(not adapter.plugged)
+        if adapter.plugged:
+            return f"the adapter of {adapter.what} is plugged in again"
+        return f"the adapter of {adapter.what} is pulled out; {'w' if part == 'board' else 'm'} plugs it in again"
+
+    def _noise(self) -> str:
+        adapter = self._lab.hardware.adapter("board", self._evse)
+        adapter.disturb(0.0 if adapter.noise else NOISE)
+        return f"the wire of {adapter.what} is {'disturbed; n ends it' if adapter.noise else 'quiet again'}"
+
     def _faster(self, step: int) -> str:
         now = self._panel.speed if self._panel.speed is not None else FASTER[-1]
         nearest = min(range(len(FASTER)), key=lambda i: abs(FASTER[i] - now))
@@ -170,12 +186,13 @@ class Keys:
     def _pause(self) -> str:
         if self._panel.speed == 0:
             return self._set_speed(self._before_pause)
-        self._before_pause = self._panel.speed
-        return self._set_speed(0.0)
+        before, said = self._panel.speed, self._set_speed(0.0)
+        self._before_pause = before
+        return said
 
     def _set_speed(self, speed: float | None) -> str:
-        self._panel.speed = speed
         self._lab.set_speed(speed)
+        self._panel.speed = speed
         if speed == 0:
             return "time stands still; space goes on"
         return "as fast as possible" if speed is None else f"speed x{speed:g}"

@@ -15,8 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hal.api import Board, FaultCode, TokenKind
-from hal.sim.board import SimBoard, build
+from hal.api import FaultCode, TokenKind
+from hal.sim.board import SimBoard
 from hal.sim.car import Car
 from hal.sim.car_settings import CarSettings
 from hal.sim.world import World
@@ -34,7 +34,8 @@ from station.sim import kept
 from station.sim.bench import LabHost
 from station.sim.csms import EmbeddedCsms
 from station.sim.installer import SimInstaller
-from station.sim.lab_settings import BOARD, KNOWN_TOKENS, STATION, LabSettings, station_setup
+from station.sim.lab_board import hardware
+from station.sim.lab_settings import KNOWN_TOKENS, STATION, LabSettings, station_setup
 from station.sim.loop import DEFAULT_WALL, ScaledScheduler, VirtualLoop
 from station.sim.loop import run as run_virtual
 from station.sim.memory import MemoryLink, MemoryNetwork
@@ -65,7 +66,7 @@ class Lab:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         loop = asyncio.get_running_loop()
         earlier = kept.load(settings.folder) if settings.folder is not None else None
-        if settings.csms_url is None:
+        if settings.csms_url is None and not settings.wire:
             if not isinstance(loop, VirtualLoop):
                 raise StationError("the embedded CSMS in memory needs the virtual loop: use run_lab")
             self.scheduler: VirtualLoop | ScaledScheduler = loop
@@ -85,20 +86,15 @@ class Lab:
                 subprotocols=tuple(f"ocpp{version}" for version in dict.fromkeys((*settings.versions, *VERSIONS))),
                 fast=settings.csms_fast,
             )
-        world = World(self.scheduler.time, self.scheduler)
-        self.board: SimBoard = build(
-            {"name": BOARD, "evses": settings.evses, **settings.board},
-            world,
-            rng=random.Random(f"{settings.seed}/board"),
-        )
-        self.world = world
+        self.world = World(self.scheduler.time, self.scheduler)
+        self.devices, self.hardware = hardware(settings, self.world)
         self.app: StationApp | None = None
         self.boots = 0
         self._host_boots = 1
         self._kept: kept.Kept | None = None
         if earlier is not None:
             self._host_boots = earlier.host_boots
-            self.board.restore(earlier.registers)
+            self.devices.restore(earlier.registers)
         self._online = True
         self._line: Switch | MemoryLink | None = None
         self._supply = asyncio.Lock()
@@ -118,6 +114,7 @@ class Lab:
         try:
             if self.csms is not None:
                 await self.csms.start()
+            await self.hardware.open(self.database.parent)
             await self._boot()
         except BaseException:
             await self.__aexit__()
@@ -132,10 +129,18 @@ class Lab:
             self._keep()
             app, self.app = self.app, None
             await app.stop()
+        await self.hardware.close()
         if self.csms is not None:
             await self.csms.stop()
         if self._folder is not None:
             self._folder.cleanup()
+
+    @property
+    def board(self) -> SimBoard:
+        """The simulated board. Raises StationError where emulators are instead."""
+        if not isinstance(self.devices, SimBoard):
+            raise StationError("there is no simulated board here: the devices are emulators (--wire)")
+        return self.devices
 
     @property
     def database(self) -> Path:
@@ -171,7 +176,7 @@ class Lab:
         """Remember what outlives the program, if there is where. Only while the station holds the database: it is ours."""
         if self.settings.folder is None:
             return
-        now = kept.Kept(self.board.state(), self._host_boots, self._wall())
+        now = kept.Kept(self.devices.state(), self._host_boots, self._wall())
         if now != self._kept:
             kept.save(self.settings.folder, now)
             self._kept = now
@@ -183,11 +188,11 @@ class Lab:
             self._keeper = None
 
     def _setup(self) -> StationSetup:
-        return station_setup(self.settings, len(self.board.evses), self.database.parent, self._installer().version())
+        return station_setup(self.settings, self.hardware.places(), self.database.parent, self._installer().version())
 
     def _around(self) -> Surroundings:
         return Surroundings(
-            boards=self._boards,
+            boards=self.hardware.boards,
             open_store=self._open_store,
             link=self._link,
             scheduler=self.scheduler,
@@ -196,6 +201,7 @@ class Lab:
             host_boot=lambda: f"bench-{self._host_boots}",
             speed=self._speed,
             installer=self._installer(),
+            readers=self.hardware.readers,
         )
 
     def _installer(self) -> SimInstaller:
@@ -207,14 +213,12 @@ class Lab:
             return 1.0
         return 0.0 if self.scheduler.paused else self.scheduler.speed
 
-    def _boards(self) -> Mapping[str, Board]:
-        return {BOARD: self.board.board}
-
     def _open_store(self) -> StorePort:
         # Inline: on a virtual clock a commit takes no time, and a thread would make runs differ.
         # A bench in a temporary folder has no power to lose, and fsync is most of what a fast run waits for.
-        durable = self.settings.folder is not None
-        store = SqliteStore.open(self.database, threaded=False, now_wall=self._wall, durable=durable)
+        # Real drivers must not wait for a disk, as on a real station.
+        durable, threaded = self.settings.folder is not None, self.settings.wire
+        store = SqliteStore.open(self.database, threaded=threaded, now_wall=self._wall, durable=durable)
         return kept.KeepingStore(store, self._keep) if durable else store
 
     def _wall(self) -> float:
@@ -252,7 +256,7 @@ class Lab:
     def running(self) -> StationApp:
         """The station; raises StationError while it has no power, or its program was stopped."""
         if self.app is None:
-            raise StationError("the program does not run" if self.board.powered else "the station has no power")
+            raise StationError("the program does not run" if self.devices.powered else "the station has no power")
         return self.app
 
     @property
@@ -296,7 +300,7 @@ class Lab:
 
     def _plug(self, evse: int, car: Car, cable_a: float) -> Car:
         energy_wh = car.battery.energy_wh - car.put_in_wh
-        self.board.plug(evse, car, cable_a)
+        self.devices.plug(evse, car, cable_a)
         known, self._last_car[evse] = self._last_car.get(evse) is car, car
         for listener in self._guests:
             listener(evse, car, energy_wh, known)
@@ -308,23 +312,23 @@ class Lab:
 
     def unplug(self, evse: int = 1, *, at_car: bool = False) -> None:
         """Raises DeviceError when the plug is locked."""
-        self.board.unplug(evse, at_car=at_car)
+        self.devices.unplug(evse, at_car=at_car)
 
     def swipe(self, token: str = KNOWN_TOKENS[0], evse: int | None = 1, kind: TokenKind = TokenKind.ISO14443) -> bool:
         """False: nobody read the card."""
-        return self.board.swipe(token, kind, evse=evse)
+        return self.devices.swipe(token, kind, evse=evse)
 
     def pin(self, digits: str, evse: int | None = 1) -> bool:
-        return self.board.pin(digits, evse=evse)
+        return self.devices.pin(digits, evse=evse)
 
     def button(self, evse: int = 1) -> bool:
-        return self.board.button(evse)
+        return self.devices.button(evse)
 
     def fault(self, code: FaultCode, evse: int = 1, info: str = "") -> None:
-        self.board.fault(code, info, evse=evse)
+        self.devices.fault(code, info, evse=evse)
 
     def clear(self, code: FaultCode, evse: int = 1) -> None:
-        self.board.clear(code, evse=evse)
+        self.devices.clear(code, evse=evse)
 
     async def offline(self) -> None:
         """Pull the network cable."""
@@ -353,21 +357,23 @@ class Lab:
     async def power_cut(self, *, warning: bool = False) -> None:
         """The supply fails. warning: the board has a capacitor and says so (PowerFailing) some milliseconds before."""
         async with self._supply:
-            if not self.board.powered:
+            if not self.devices.powered:
                 raise StationError("the station has no power")
             await self._stop_keeper()
-            self.board.power_cut(warning=warning)
+            self.devices.power_cut(warning=warning)
             self._host_boots += 1
             if self.app is not None:
                 self._keep()
                 app, self.app = self.app, None
                 await app.kill()
+                await self.hardware.abandon()
 
     async def power_on(self) -> None:
         """It comes back, and the station boots."""
         async with self._supply:
             if self.app is None:
-                self.board.power_on()
+                self.devices.power_on()
+                await self.hardware.ready()
                 await self._boot()
 
     async def restart(self) -> None:
@@ -377,7 +383,8 @@ class Lab:
             await self._stop_keeper()
             self.app = None
             await app.kill()
-            self.board.host_lost()
+            await self.hardware.abandon()
+            self.devices.host_lost()
             await self._boot()
 
     async def stop(self) -> None:
@@ -392,7 +399,7 @@ class Lab:
     async def start(self) -> None:
         """The program is started again after `stop`. Nothing happens when it runs; raises StationError without power."""
         async with self._supply:
-            if not self.board.powered:
+            if not self.devices.powered:
                 raise StationError("the station has no power")
             if self.app is None:
                 await self._boot()
@@ -403,7 +410,9 @@ class Lab:
         return self.scheduler.speed
 
     def set_speed(self, speed: float | None) -> None:
-        """Simulated seconds per second from now on; None: as fast as possible (embedded CSMS only); 0 pauses."""
+        """Simulated seconds per second from now on; None: as fast as possible (embedded CSMS only); 0 pauses. Raises StationError."""
+        if self.settings.wire and speed != 1.0:
+            raise StationError("the drivers and their devices live in real time (--wire): the speed is 1")
         if isinstance(self.scheduler, VirtualLoop):
             self.scheduler.set_speed(speed)
         elif speed == 0:
@@ -434,6 +443,6 @@ def run_lab(
         async with Lab(settings) as lab:
             return await main(lab)
 
-    if settings.csms_url is None:
+    if settings.csms_url is None and not settings.wire:
         return run_virtual(work(), speed=settings.speed, start_wall=start)
     return asyncio.run(work())

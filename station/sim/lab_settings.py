@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,7 @@ class LabSettings:
     lives, and what the bench keeps from run to run; None for a temporary one. board: settings of the simulated board.
     serial: None for one made of the seed. boot_reason: told at the next start only, instead of the real one.
     security_profile, ca_file, cert_file, key_file, secure_url: as in `StationSetup`, towards a foreign CSMS. charging: likewise.
+    wire: emulators in processes of their own and the real drivers, in real time, instead of the simulated board.
     """
 
     versions: tuple[str, ...] = ("2.0.1",)
@@ -51,6 +52,7 @@ class LabSettings:
     serial: str | None = None
     boot_reason: str | None = None
     charging: ChargingSetup | None = None
+    wire: bool = False
 
 
 STATION = frozenset(
@@ -76,13 +78,18 @@ STATION = frozenset(
 """Settings of the station itself: they may change from one boot to the next."""
 
 
-def station_setup(settings: LabSettings, evses: int, folder: Path, firmware: str | None) -> StationSetup:
-    """What the station is told of itself. folder: of its database. firmware: the version that is installed."""
+def station_setup(
+    settings: LabSettings, evses: Sequence[tuple[str, int]], folder: Path, firmware: str | None
+) -> StationSetup:
+    """What the station is told of itself.
+
+    evses: board and unit of each. folder: of its database. firmware: the version that is installed.
+    """
     return StationSetup(
         identity=settings.identity,
         url=settings.csms_url or "ws://embedded",
         versions=settings.versions,
-        evses=tuple(EvseSetup(number, BOARD, number) for number in range(1, evses + 1)),
+        evses=tuple(EvseSetup(number, board, unit) for number, (board, unit) in enumerate(evses, 1)),
         vendor=settings.vendor,
         model=settings.model,
         serial=settings.serial or f"SIM-{settings.seed}"[:25],

@@ -29,6 +29,7 @@ class SimOptions:
     take repeated transaction ids for one transaction.
     station_max_a: fuse of the grid connection, A per phase. socket: where `station ctl` reaches it. panel: the front panel, None for
     none. security: how it connects to `csms_url`.
+    wire: emulators and the real drivers.
     """
 
     version: str = "2.0.1"
@@ -47,10 +48,13 @@ class SimOptions:
     socket: Path | None = None
     panel: PanelOptions | None = None
     security: SecurityOptions = NO_SECURITY_OPTIONS
+    wire: bool = False
 
 
 def settings_of(options: SimOptions) -> LabSettings:
     """The bench that the command line asks for. Raises ConfigError naming the arguments that are wrong."""
+    if options.wire and options.speed != 1.0:
+        raise ConfigError(["--speed: drivers and devices live in real time with --wire; leave it out"])
     if options.csms_url is not None and options.speed is None:
         raise ConfigError(["--speed: max needs the embedded CSMS; towards --csms use a number"])
     password = _password(options.password_file)
@@ -91,6 +95,7 @@ def settings_of(options: SimOptions) -> LabSettings:
         tokens=KNOWN_TOKENS if options.token is None else (*KNOWN_TOKENS, options.token),
         # A person at ten times the speed needs more than the usual minute between card and cable.
         variables={"TxCtrlr.EVConnectionTimeOut": "300"},
+        wire=options.wire,
         meter_poll_s=min(5.0, max(1.0, (options.speed or 60.0) / 4)),
     )
 

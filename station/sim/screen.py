@@ -49,6 +49,8 @@ KEYS = (
     ("space", "pause"),
     ("q", "quit"),
 )
+WIRE_KEYS = (("w", "board's adapter"), ("m", "meters' adapter"), ("n", "noise"))
+_TIME_KEYS = frozenset({"+ -", "space"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ class Screen:
     def _short(self, view: EvseView) -> RenderableType:
         """An EVSE in three lines."""
         phase, chosen = view.phase.value, view.evse == self.chosen
-        car = self._lab.board.car(view.evse)
+        car = self._lab.devices.car(view.evse)
         first = Text.assemble(
             (f"{'>' if chosen else ' '} EVSE {view.evse}  ", "bold" if chosen else "dim"),
             (phase, _COLOUR.get(phase, "")),
@@ -174,7 +176,7 @@ class Screen:
         return Panel(table, title=title, title_align="left", border_style="bold white" if chosen else "dim")
 
     def _car(self, table: Table, view: EvseView) -> None:
-        car = self._lab.board.car(view.evse)
+        car = self._lab.devices.car(view.evse)
         if car is None:
             table.add_row("car", "none")
             return
@@ -201,7 +203,7 @@ class Screen:
 
     def _footer(self, width: int) -> tuple[RenderableType, int]:
         """The note, what is wrong with the connection, the keys; and how many lines they take."""
-        keys = _keys(width)
+        keys = _keys(width, real=self._lab.settings.wire)
         parts: list[RenderableType] = [
             Text(printable(f" {each}"), style="dim", no_wrap=True, overflow="ellipsis") for each in self._places
         ]
@@ -212,10 +214,11 @@ class Screen:
         return Group(*parts, *keys), len(parts) + len(keys)
 
 
-def _keys(width: int) -> list[Text]:
-    """As many lines as the keys need; one is never torn from its meaning."""
+def _keys(width: int, *, real: bool) -> list[Text]:
+    """As many lines as the keys need; one is never torn from its meaning. real: drivers on wires, and no other time."""
     lines = [Text(no_wrap=True)]
-    for key, what in KEYS:
+    usual = [entry for entry in KEYS if not real or entry[0] not in _TIME_KEYS]
+    for key, what in (*usual[:-1], *(WIRE_KEYS if real else ()), usual[-1]):
         entry = Text.assemble((f" {key} ", "reverse"), f" {what}  ")
         if lines[-1].cell_len + entry.cell_len > width and lines[-1]:
             lines.append(Text(no_wrap=True))

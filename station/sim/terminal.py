@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import signal
 import sys
@@ -37,6 +38,7 @@ FOLLOW_S = 1.5
 # With "max" nobody follows anyway: a day is a fair demonstration and then it ends.
 MAX_SPEED_DAY_S = 86_400.0
 STATUS_EVERY_S = 60.0
+REAL_CHARGE_S = 60.0  # with real drivers nobody waits for a full battery
 TROUBLE_LOOK_S = 2.0
 
 
@@ -55,7 +57,9 @@ def run_sim(options: SimOptions) -> int:
         panel = front_panel(lab.control, web, browser=browser, person=screen)
         async with listening(lab.control, options.socket):
             with signals() as ended, panel as where:
-                await show(lab, options, ended, [line for line in (where, _socket(options)) if line])
+                await show(
+                    lab, options, ended, [line for line in (lab.hardware.words, where, _socket(options)) if line]
+                )
 
     with contextlib.suppress(KeyboardInterrupt):
         run_lab(settings, work, start_wall=Clock().now().wall)
@@ -130,7 +134,8 @@ def _count(number: int, what: str) -> str:
 
 
 def _demo(lab: Lab, options: SimOptions) -> Demo:
-    return Demo(lab, pause_s=FOLLOW_S * (options.speed or 4.0), token=options.token)
+    charge_s = REAL_CHARGE_S if options.wire else math.inf
+    return Demo(lab, pause_s=FOLLOW_S * (options.speed or 4.0), token=options.token, charge_s=charge_s)
 
 
 def place(lab: Lab) -> str:
@@ -258,7 +263,7 @@ async def _status_lines(lab: Lab, lines: Lines) -> None:
             if tx is None:
                 continue
             power = (view.reading.power_w or 0.0) / 1000 if view.reading else 0.0
-            car = lab.board.car(view.evse)
+            car = lab.devices.car(view.evse)
             soc = f", car {car.soc_percent:.1f} %" if car else ""
             lines.say(
                 lab.clock.now().wall,

@@ -21,7 +21,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from station.errors import ControlError, Problem
-from station.runtime.control_types import TOPICS, Json
+from station.runtime.control_types import ON_REQUEST, TOPICS, Json
 from station.web.answers import RefusedError, error_body, json_answer, refusal
 from station.web.bridge import Bridge
 from station.web.events import EventStream, left
@@ -133,7 +133,7 @@ class Api:
             raise ControlError(
                 "invalid", [Problem(name, "is no parameter of this; there is topics") for name in unknown]
             )
-        topics = frozenset(arguments.get("topics", self._site.topics))
+        topics = frozenset(arguments.get("topics", self._site.topics.keys() - ON_REQUEST))
         mailbox = await self._bridge.subscribe(topics)
         first: list[Json] = []
         try:

@@ -95,6 +95,19 @@ def test_tokens_that_nobody_is_asked_about(kind: TokenKind) -> None:
     assert not turn.state.cache, "C02.FR.03, C03.FR.02"
 
 
+def test_an_identifier_that_a_card_makes_up_is_neither_kept_nor_looked_up() -> None:
+    """It names nobody: the next phone may show the one that somebody else's was accepted with."""
+    made_up = IdToken(CARD.value, CARD.kind, random=True)
+    turn = turn_with(GOOD, local="true")
+    assert authorize.decide(turn, CARD, 1).answer is Answer.ACCEPT
+    assert authorize.decide(turn, made_up, 1).answer is Answer.ASK
+    offline = turn_with(GOOD, online=False)
+    assert authorize.decide(offline, made_up, 1).answer is Answer.REFUSE
+    empty = turn_with(None)
+    authorize.remember(empty, made_up, GOOD)
+    assert not empty.state.cache
+
+
 def test_life_time_counts_from_the_last_use() -> None:
     """C10.FR.08, TC_C_46; an expiry of its own goes before (C10.FR.13)."""
     turn = turn_with(GOOD, local="true", lifetime="100")

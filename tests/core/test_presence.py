@@ -5,6 +5,7 @@ from __future__ import annotations
 from hal.api import CardPresented, KeyEntered, TokenKind
 from station.core import presence
 from station.core.effects import Refused
+from station.core.facts import token_from_json, token_to_json
 from station.core.types import AuthStatus, IdToken, TokenInfo
 from tests.core.rig import Rig
 
@@ -72,3 +73,26 @@ def test_an_evse_that_is_not_there() -> None:
     rig.send(CardPresented(9, "04A1B2C3"))
     assert [type(e) for e in rig.effects[before:]] == [Refused]
     assert presence.presented.__name__ == "presented"
+
+
+def test_a_made_up_identifier_is_asked_about_each_time_also_after_a_restart() -> None:
+    rig = Rig(overrides={"AuthCtrlr.LocalPreAuthorize": "true"})
+    rig.plug()
+    rig.send(CardPresented(1, "08A1B2C3", random=True))
+    assert authorized(rig) == [1]
+    assert not rig.station._state.cache
+    tx = rig.station._state.evses[1].tx
+    assert tx is not None
+    assert tx.token is not None
+    assert tx.token.random
+    again = token_from_json(token_to_json(tx.token))
+    assert again == tx.token
+    assert again is not None
+    assert again.random, "the row of the transaction knows it"
+    rig.send(CardPresented(1, "08A1B2C3", random=True))
+    assert len(rig.ended()) == 1, "the same one ends its session"
+    rig.unplug()
+    rig.plug()
+    asked = len(rig.asked())
+    rig.send(CardPresented(1, "08A1B2C3", random=True))
+    assert len(rig.asked()) == asked + 1

@@ -160,5 +160,5 @@ def test_settings_name_what_is_wrong() -> None:
         create({"pull": "sideways", "evse": 0, "use": "button", "debounce_s": 5})
     for field in ("line", "pull", "evse", "debounce_s"):
         assert f"reader.{field}" in str(caught.value)
-    assert claims({"line": 4}) == {("/dev/gpiochip0", 4)}
+    assert claims({"line": 4}) == {("/dev/gpiochip0 line 4", 0)}
     assert claims({}) == set()

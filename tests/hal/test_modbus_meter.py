@@ -251,7 +251,7 @@ def test_meters_on_one_port_share_its_bus(tmp_path: Path) -> None:
         ({"model": "sdm630", "port": "/dev/a", "address": 0}, r"meter\.address: must be"),
         ({"model": "sdm630", "port": "/dev/a", "parity": "X"}, r"meter\.parity: must be one of"),
         ({"model": "sdm630", "port": "/dev/a", "bauds": 1}, r"meter\.bauds: unknown"),
-        ({"model": "sdm630", "port": "tcp://a"}, r"line\.port: must be /dev/"),
+        ({"model": "sdm630", "port": "tcp://a"}, r"meter\.port: must be /dev/"),
     ],
 )
 def test_wrong_settings_are_named(settings: dict[str, object], words: str) -> None:

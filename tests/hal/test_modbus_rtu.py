@@ -99,6 +99,14 @@ PUBLISHED += [
 ]
 
 
+# Waveshare Modbus RTU Relay, development protocol V2 (waveshare.com/wiki/Modbus_RTU_Relay): on, off, and on for 700 ms.
+PUBLISHED += [
+    (Request(1, Function.WRITE_COIL, 0, values=(1,)), "01050000ff008c3a", "01050000ff008c3a", ()),
+    (Request(1, Function.WRITE_COIL, 0, values=(0,)), "010500000000cdca", "010500000000cdca", ()),
+    (Request(1, Function.WRITE_COIL, 0x0200, values=(7,)), "0105020000078db0", "0105020000078db0", ()),
+]
+
+
 @pytest.mark.parametrize(("request_", "sent", "answered", "values"), PUBLISHED)
 def test_published_frames(request_: Request, sent: str, answered: str, values: tuple[int, ...]) -> None:
     assert request_.encode().hex() == sent
@@ -117,6 +125,7 @@ def test_crc_is_that_of_the_bitwise_algorithm(data: bytes) -> None:
 
 
 units = st.integers(1, 247)
+BITS = {Function.READ_COILS, Function.READ_DISCRETE}
 words = st.integers(0, 0xFFFF)
 
 
@@ -124,8 +133,8 @@ words = st.integers(0, 0xFFFF)
 def requests(draw: st.DrawFn) -> Request:
     function = draw(st.sampled_from(Function))
     unit = draw(units)
-    if function in {Function.READ_HOLDING, Function.READ_INPUT, Function.READ_COILS}:
-        count = draw(st.integers(1, 2000 if function is Function.READ_COILS else 125))
+    if function in {Function.READ_HOLDING, Function.READ_INPUT, *BITS}:
+        count = draw(st.integers(1, 2000 if function in BITS else 125))
         return Request(unit, function, draw(st.integers(0, 0x10000 - count)), count)
     many = function is Function.WRITE_REGISTERS
     values = draw(st.lists(words, min_size=1, max_size=123 if many else 1))
@@ -134,12 +143,12 @@ def requests(draw: st.DrawFn) -> Request:
 
 def answer_to(request: Request, fill: Callable[[int], int]) -> tuple[bytes, tuple[int, ...]]:
     """A right answer, and the values in it, made without the codec under test."""
-    if request.function is Function.READ_COILS:
+    if request.function in BITS:
         values = tuple(fill(at) & 1 for at in range(request.count))
         packed = bytearray((request.count + 7) // 8)
         for at, value in enumerate(values):
             packed[at // 8] |= value << at % 8
-        body = bytes((request.unit, 1, len(packed))) + bytes(packed)
+        body = bytes((request.unit, request.function, len(packed))) + bytes(packed)
     elif request.function in {Function.READ_HOLDING, Function.READ_INPUT}:
         values = tuple(fill(at) for at in range(request.count))
         data = b"".join(value.to_bytes(2, "big") for value in values)

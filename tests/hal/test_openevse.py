@@ -16,6 +16,7 @@ from hal.drivers.openevse import OpenEvse
 from hal.drivers.openevse_probe import probe
 from hal.emulators.process import EmulatorProcess
 from hal.errors import BusError
+from hal.found import FoundKind
 from hal.registry import create_board
 from tests.hal.openevse_bench import PATIENCE_S, Listener
 
@@ -220,12 +221,24 @@ async def test_a_probe_changes_nothing() -> None:
         before = await emulator.tell(look=True)
         found = await probe(Line(emulator.port, 115200), timeout_s=2.0)
         assert found is not None
-        assert (found.version, found.identity) == ("8.2.3 5.2.1", "OPNEVS0123ABCD")
-        assert (found.status.state, found.capacity.configured_a, found.energy) == (2, 20, (0, 1234))
-        assert (found.checks_off, found.hottest_c, found.trips) == (("ground",), 25.0, (0, 0, 0))
-        assert found.supervision is not None
+        assert (found.kind, found.driver) == (FoundKind.BOARD, "openevse")
+        assert found.who == "OpenEVSE, firmware 8.2.3, RAPI 5.2.1, processor OPNEVS0123ABCD"
+        assert found.settings == {"port": emulator.port, "max_a": 20.0}
+        shown = dict(found.readout)
+        assert (shown["state"], shown["vehicle"], shown["relay"], shown["temperature"]) == (
+            "B",
+            "connected",
+            "open",
+            "25.0 °C",
+        )
+        assert (shown["energy before"], shown["checks that are off"]) == ("1234 Wh", "ground")
+        assert (shown["trips"], shown["host supervision"]) == ("GFI 0, ground 0, stuck relay 0", "not armed")
+        create_board(found.driver, found.settings)
         after = await emulator.tell(look=True)
-        assert before | {"log": 0} == after | {"log": 0}
+        told = {"log", "heard_at", "obeyed_at"}  # what it was asked, and when
+        assert {key: value for key, value in before.items() if key not in told} == {
+            key: value for key, value in after.items() if key not in told
+        }
         await emulator.tell(deaf=True)
         assert await probe(Line(emulator.port, 115200), timeout_s=0.1) is None
 

@@ -133,6 +133,22 @@ def test_levers() -> None:
     assert level.target is Target.DISABLED
 
 
+def test_what_was_withheld_is_offered_again_to_a_vehicle_that_has_let_go() -> None:
+    level = Level()
+    level.offer(PilotSignal.PWM, 16)
+    level.permit(False, asking=True)
+    level.settle(asking=False)
+    assert level.target is Target.ASLEEP, "nobody has offered anything since"
+    level.offer(PilotSignal.PWM, 16)
+    level.settle(asking=True)
+    assert level.target is Target.ASLEEP, "it still asks"
+    level.settle(asking=False)
+    assert level.target is Target.ENABLED
+    level.withhold()
+    level.settle(asking=False)
+    assert level.target is Target.ASLEEP
+
+
 def test_a_board_in_a_fault_is_left_alone_unless_its_relay_is_closed() -> None:
     for target in Target:
         assert target.reached(Status(0x07, 2, EV_CONNECTED))

@@ -126,6 +126,23 @@ async def test_stop_at_once_opens_under_load_and_goes_on_seeing_the_vehicle() ->
 
 
 @virtual
+async def test_a_board_that_was_away_when_it_was_forbidden_is_offered_current_again() -> None:
+    """The host forbids while the adapter is out, and offers anew once it is back: the vehicle needs no replugging."""
+    bench = await charging()
+    bench.port.unplug()
+    with pytest.raises(BusError):
+        await bench.unit.power.permit(False, 1)
+    bench.port.unplugged = False
+    await bench.listener.fault(FaultCode.INTERNAL_ERROR, False)
+    await bench.unit.power.permit(False, 1)
+    told = len(bench.listener.heard)
+    await bench.unit.pilot.signal(PilotSignal.PWM, 16.0)
+    await asyncio.sleep(5.0)
+    assert PilotChanged(1, PilotState.C) in bench.listener.heard[told:]
+    await bench.driver.close()
+
+
+@virtual
 async def test_current_that_nobody_permits_is_stopped() -> None:
     bench = await Bench().start()
     bench.port.order(car="asks")

@@ -1,4 +1,4 @@
-"""hal.sim.pilot: the circuits of IEC 61851-1."""
+"""hal.sim.pilot, hal.pilot: the circuits of IEC 61851-1, and its duty cycles."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hal.api import PilotSignal, PilotState
+from hal.pilot import duty_percent, offered_a
 from hal.sim import pilot
 
 
@@ -45,7 +46,7 @@ def test_a_shorted_diode_shows_only_in_the_negative_half_wave():
 
 @given(st.floats(6.0, 80.0))
 def test_a_car_reads_from_the_duty_cycle_what_was_offered(current):
-    seen = pilot.offered_a(pilot.duty_percent(current))
+    seen = offered_a(duty_percent(current))
     if 51.0 < current < 52.5 + 1e-9:
         assert seen == pytest.approx(51.0)
     else:
@@ -54,18 +55,18 @@ def test_a_car_reads_from_the_duty_cycle_what_was_offered(current):
 
 @pytest.mark.parametrize("duty", [0.0, 2.0, 5.0, 7.5, 98.0, 100.0])
 def test_no_current_where_the_duty_cycle_means_none(duty):
-    assert pilot.offered_a(duty) == 0.0
+    assert offered_a(duty) == 0.0
 
 
 @pytest.mark.parametrize("current", [0.0, 5.9, 80.1, -1.0])
 def test_currents_without_a_code(current):
     with pytest.raises(ValueError, match="no duty cycle"):
-        pilot.duty_percent(current)
+        duty_percent(current)
 
 
 def test_duty_between_8_and_10_means_6_a_and_the_top_80_a():
-    assert pilot.offered_a(9.0) == 6.0
-    assert pilot.offered_a(96.5) == 80.0
+    assert offered_a(9.0) == 6.0
+    assert offered_a(96.5) == 80.0
 
 
 def test_cables_are_read_back_by_their_resistor():

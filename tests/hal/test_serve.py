@@ -26,8 +26,10 @@ class Parrot:
         self.hello_s = hello_s
         self._due: float | None = None
         self.loud = False
+        self.heard = b""
 
     def feed(self, data: bytes, now: float) -> bytes:
+        self.heard += data
         return data.upper() if self.loud else data
 
     def due(self, now: float) -> float | None:
@@ -109,13 +111,15 @@ async def test_a_stable_name_survives_a_hang_up(tmp_path: Path) -> None:
 
 
 async def test_a_slow_wire_keeps_order() -> None:
-    server = served(Parrot(), PtyPlug())
+    device = Parrot()
+    server = served(device, PtyPlug())
     port = SerialPort(Line(server.port))
     await port.open()
     server.obey({"delay_s": 0.03})
     started = asyncio.get_running_loop().time()
     await port.write(b"1")
-    await asyncio.sleep(0.005)
+    while device.heard != b"1":  # the kernel passes it on when it likes: two writes may arrive as one
+        await asyncio.sleep(0.001)
     await port.write(b"2")
     got = b""
     while len(got) < 2:
@@ -195,7 +199,7 @@ def test_settings_of_the_command_line() -> None:
     assert setting("a=1") == ("a", 1)
     assert setting("a=sdm630@1") == ("a", "sdm630@1")
     assert setting("a=true") == ("a", True)
-    assert "serve" not in names()
+    assert not {"serve", "modbus_signing"} & set(names())
     with pytest.raises(ModuleNotFoundError):
         create("nothing", {})
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.perf import charging, codec, core, durable, footprint, latency, roundtrip, startup, virtual
+from tests.perf import charging, codec, core, durable, footprint, latency, roundtrip, startup, virtual, wire
 from tests.perf.rows import OVER, Row, as_json, table
 from tests.perf.timing import QUICK, Effort
 
@@ -27,6 +27,7 @@ GROUPS: dict[str, Callable[[Effort], list[Row]]] = {
     "virtual": virtual.rows,
     "memory": footprint.rows,
     "startup": startup.rows,
+    "wire": wire.rows,
 }
 PACKAGES = ("websockets", "orjson", "jsonschema-rs", "ocpp", "transitions")
 

@@ -13,7 +13,16 @@ from tests.perf.core import one_session, replay
 from tests.perf.rows import OK, OPEN, OVER, Row, figure
 from tests.perf.timing import TINY, percentile
 
-LEAST_ROWS = {"roundtrip": 3, "codec": 3, "core": 7, "charging": 4, "latency": 2, "durable": 2, "virtual": 3}
+LEAST_ROWS = {
+    "roundtrip": 3,
+    "codec": 3,
+    "core": 7,
+    "charging": 4,
+    "latency": 2,
+    "durable": 2,
+    "virtual": 3,
+    "wire": 7 if Path("/proc/self/schedstat").exists() else 4,
+}
 HAVE_PROC = Path("/proc/self/smaps_rollup").exists()
 
 

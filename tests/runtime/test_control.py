@@ -30,9 +30,10 @@ def test_the_table_is_the_contract() -> None:
     wanted = {
         "people": "plug unplug swipe pin button",
         "car": "ev meter temperature",
-        "accidents": "fault clear jam offline online power_cut power_on restart",
+        "accidents": "fault clear jam break_rcd wire offline online power_cut power_on restart",
         "charging": "profiles profile_add profile_clear plan needs",
-        "station": "start stop identify reset unlock availability start_transaction stop_transaction",
+        "station": "start stop identify reset reset_fault meter_accept unlock availability start_transaction "
+        "stop_transaction",
         "settings": "set set_key get get_key variables keys",
         "link": "send send_raw frames frame",
         "time": "wait charge speed pause resume clock_jump",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hal.api import FaultCode
+from station.core.faults import POLICY, Recovery
 from station.runtime.control import TABLE
 from tests.runtime.control_rig import VERSIONS, Rig, play
 
@@ -194,6 +195,8 @@ async def test_every_fault_by_its_name(rig: Rig) -> None:
             if evse:
                 assert code.value in (await rig.evse())["faults"]
             await rig.do("clear", code=code.value, evse=evse)
+            if POLICY[code].recovery is Recovery.PERSON:
+                await rig.do("reset_fault", evse=evse)
             assert (await rig.evse())["faults"] == []
     assert (await rig.refused("fault", code="Nonsense")).problems[0].field == "code"
 
@@ -208,6 +211,25 @@ async def test_a_jammed_lock(rig: Rig) -> None:
     evse = await rig.evse()
     assert (evse["faults"], evse["lock"], evse["relay_closed"]) == (["ConnectorLockFailure"], "Unlocked", False)
     await rig.do("jam", jammed=False)
+
+
+@both
+async def test_inside_a_program_there_are_no_wires(rig: Rig) -> None:
+    await rig.do("wait", duration=5)
+    assert "--wire" in (await rig.refused("wire", plugged=False)).problems[0].problem
+    assert (await rig.refused("wire")).problems[0].field == "plugged"
+
+
+def test_a_wire_that_is_pulled_out_and_disturbed() -> None:
+    async def work(rig: Rig) -> None:
+        await rig.do("wait", duration=0.5)
+        await rig.do("wire", plugged=False)
+        await rig.do("wait", duration=0.5)
+        assert (await rig.evse())["faults"] == ["InternalError"]
+        await rig.do("wire", plugged=True, noise=0.05)
+        await rig.do("wire", part="meter", noise=0.0)
+
+    play(work, wire=True, speed=1.0, evses=1)
 
 
 @both
@@ -577,5 +599,7 @@ def test_no_command_is_without_a_test() -> None:
     """With xdist the tests above may run in another process: then this looks at their text."""
     from pathlib import Path
 
-    text = Path(__file__).read_text(encoding="utf-8")
+    here = Path(__file__)
+    files = (here, here.with_name("test_control_faults.py"), here.with_name("test_control_meter.py"))
+    text = "".join(path.read_text(encoding="utf-8") for path in files)
     assert [name for name in TABLE if f'rig.do("{name}"' not in text and name not in USED] == []

@@ -30,7 +30,7 @@ from station.clock import Clock, parse_iso
 from station.core.charging.profiles import Purpose
 from station.core.components import standard_definitions
 from station.core.device_model import DeviceModel
-from station.core.effects import Ask, Cancel, Indicate, NoticeBody, Output, Reply, Start
+from station.core.effects import Ask, Cancel, Indicate, NoticeBody, Output, Reply, SignReading, Start
 from station.core.events import (
     Answered,
     Event,
@@ -176,6 +176,12 @@ class Bench:
 
     def read_meter(self, evse: int) -> None:
         self.log.append(("read", evse))
+
+    def sign_reading(self, effect: SignReading) -> None:
+        self.log.append(("sign", effect.evse))
+
+    def self_test(self, evse: int) -> None:
+        self.log.append(("self test", evse))
 
     def indicate(self, effect: Indicate) -> None:
         self.log.append(("lamp", effect.lamp))

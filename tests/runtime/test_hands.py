@@ -24,11 +24,11 @@ from hal.api import (
     PowerFailing,
     Sink,
 )
-from hal.errors import BusError
+from hal.errors import BusError, DeviceError
 from hal.sim.board import SimBoard, build
 from hal.sim.world import World
 from station.core.effects import Cancel, Indicate, Output, Start
-from station.core.events import Event, MeterFailed
+from station.core.events import Event, MeterFailed, SelfTested
 from station.runtime import hands
 from station.runtime.hands import BoardHost, StationHands
 from station.runtime.supervise import Supervisor
@@ -240,7 +240,7 @@ def test_who_asks_for_a_reading_gets_one_taken_after_the_question() -> None:
 
 @pytest.mark.parametrize(
     ("error", "reason"),
-    [(BusError("noise"), "noise"), (None, "no answer in 2 s"), (ZeroDivisionError("a bug"), "the driver failed")],
+    [(BusError("noise"), "noise"), (None, "no answer in 5 s"), (ZeroDivisionError("a bug"), "the driver failed")],
 )
 def test_a_reading_that_fails_is_told_and_the_next_one_works(
     error: Exception | None, reason: str, caplog: pytest.LogCaptureFixture
@@ -254,7 +254,7 @@ def test_a_reading_that_fails_is_told_and_the_next_one_works(
         assert meter.answer is not None
         if error is not None:
             meter.answer.set_exception(error)
-        await asyncio.sleep(3)
+        await asyncio.sleep(6)
         assert heard == [MeterFailed(1, reason)]
         both.read_meter(1)
         await asyncio.sleep(0)
@@ -266,6 +266,30 @@ def test_a_reading_that_fails_is_told_and_the_next_one_works(
     assert ("a bug" in caplog.text) is isinstance(error, ZeroDivisionError)
 
 
+class Doubted(Register):
+    """A meter that compares its readings."""
+
+    accepted = 0
+
+    def accept(self) -> None:
+        self.accepted += 1
+
+
+def test_a_meter_that_was_replaced_is_read_at_once() -> None:
+    async def work() -> None:
+        heard: list[Event] = []
+        meter = Doubted()
+        both = hands_with(metered(meter), heard)
+        assert both.accept_meter(1)
+        await asyncio.sleep(0)
+        assert (meter.accepted, meter.answer is not None) == (1, True)
+        assert not both.accept_meter(7), "there is none"
+        assert not hands_with(metered(Register()), heard).accept_meter(1), "it doubts nothing"
+        await both.close()
+
+    on_virtual_time(work)
+
+
 def test_no_meter_no_evse() -> None:
     async def work() -> None:
         heard: list[Event] = []
@@ -275,6 +299,46 @@ def test_no_meter_no_evse() -> None:
         assert heard == [MeterFailed(1, "no meter"), MeterFailed(7, "no meter")]
 
     on_virtual_time(work)
+
+
+@pytest.mark.parametrize(
+    ("error", "passed", "info"),
+    [
+        (None, True, ""),
+        (DeviceError("does not trip"), False, "does not trip"),
+        (BusError("noise"), None, "noise"),
+        (ZeroDivisionError("a bug"), False, "the driver failed"),
+        ("silence", False, "no answer within 30 s"),
+    ],
+)
+def test_a_self_test_always_gets_an_answer(
+    error: object, passed: bool | None, info: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Tester:
+        async def self_test(self) -> None:
+            if isinstance(error, Exception):
+                raise error
+            await asyncio.sleep(1000 if error else 3)
+
+    async def work() -> None:
+        heard: list[Event] = []
+        board = bench(1).board
+        both = hands_with(replace(board, units=(replace(board.units[0], rcd=Tester()),)), heard)
+        both.self_test(1)
+        await asyncio.sleep(31)
+        both.self_test(7)
+        assert heard == [
+            SelfTested(1, passed, info),
+            SelfTested(7, None, "there is no device that can test itself"),
+        ]
+        both.self_test(1)
+        await asyncio.sleep(0)
+        await both.close()
+        await asyncio.sleep(31)
+        assert len(heard) == (2 if error in (None, "silence") else 3), "one under way at the end is not told"
+
+    on_virtual_time(work)
+    assert ("a bug" in caplog.text) is isinstance(error, ZeroDivisionError)
 
 
 def test_nothing_is_submitted_after_close() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from hal.api import FaultCode
 from station.core.charging.balance import Strategy, Tuning
 from station.core.charging.memory import ChargingSetup
+from station.errors import ControlError
 from station.sim.lab import Lab, LabSettings, run_lab
 from tests.sim.sharing_street import Bay, Fuse, Watch
 
@@ -155,6 +157,8 @@ async def accidents(lab: Lab, rng: random.Random) -> None:
                 lab.board.weld(evse)
                 await asyncio.sleep(lasts_s)
                 lab.board.weld(evse, False)
+                with suppress(ControlError):  # where nothing was welded there is nothing to reset
+                    await lab.control().do("reset_fault", {"evse": evse})
 
 
 def live(day: Day, seed: str, hours: float) -> tuple[Watch, list[Bay], list[str]]:

@@ -12,11 +12,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from station import faults_doc
 from station.__main__ import parser
 from tests.tools import rest
 
 ROOT = Path(__file__).parents[2]
 INDEX = "docs/README.md"
+FAULTS = "docs/faults.md"
 HISTORY = ("docs/changelog.md",)
 STATUSES = ("Accepted", "Superseded by")
 
@@ -110,7 +112,9 @@ def _index(root: Path) -> Iterator[str]:
 
 
 def _generated(root: Path) -> Iterator[str]:
-    """What belongs to the pages and is no page: the copy of the OpenAPI document."""
+    """The page about faults; and what belongs to the pages and is no page: the copy of the OpenAPI document."""
+    if root == ROOT and (root / FAULTS).read_text(encoding="utf-8") != faults_doc.document():
+        yield f"{FAULTS}: is not current: python -m station.faults_doc > {FAULTS}"
     if root == ROOT and not rest.is_current():
         yield f"docs/{rest.PAGE.name}: is not current: python -m tests.tools.rest"
 

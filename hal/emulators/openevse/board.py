@@ -236,10 +236,13 @@ class Firmware:
 
     def _moving(self) -> bool:
         steady = self.state == self._reading() or self.state >= 4
-        vehicle_waits = self.vehicle.s2 is not (self.vehicle.kind in {"asks", "ventilation"} and self.vehicle.seen_pwm)
+        vehicle = self.vehicle
+        vehicle_waits = vehicle.s2 is not (
+            vehicle.kind in {"asks", "ventilation"} and (vehicle.seen_pwm or vehicle.stubborn)
+        )
         return (
             not steady
-            or (vehicle_waits and not self.vehicle.stubborn)
+            or vehicle_waits
             or self.vehicle.seen_pwm is not (self.mode == "PWM")
             or (self.relay and self.state != 3)
             or self._too_much() is not (self._over_since != NEVER)

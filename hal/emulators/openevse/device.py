@@ -40,14 +40,18 @@ class OpenEvseEmulator:
         )
         reader.finish()
         self.log: list[str] = []
+        self.heard_at: list[float] = []  # monotonic seconds of each line of the log
+        self.obeyed_at = 0.0
         self.deaf = self.async_first = False
         self.lose = self.corrupt = 0  # so many of the next replies
         self._out = b""
         self._line: bytearray | None = None
+        self._fed_at = 0.0
 
     # --- Emulated -----------------------------------------------------------------------------------------------------
 
     def feed(self, data: bytes, now: float) -> bytes:
+        self._fed_at = now
         self.firmware.advance(now)
         for byte in data:
             if byte == 0x24:
@@ -81,6 +85,7 @@ class OpenEvseEmulator:
         async_first: tells its state before it answers. skip_s: seconds pass at once. reset: restarts by itself.
         """
         firmware = self.firmware
+        self.obeyed_at = now
         firmware.advance(now)
         reader = SettingsReader("openevse", order)
         reader.flag("look", True)
@@ -126,6 +131,8 @@ class OpenEvseEmulator:
             "millivolts": firmware.millivolts,
             "locked": firmware.locked,
             "log": self.log[-40:],
+            "heard_at": self.heard_at[-40:],
+            "obeyed_at": self.obeyed_at,
         }
 
     def _taken(self) -> bytes:
@@ -163,7 +170,8 @@ class OpenEvseEmulator:
             return
         sequence = tokens.pop() if len(tokens) > 1 and tokens[-1].startswith(":") else ""
         self.log.append(" ".join(tokens))
-        del self.log[:-200]
+        self.heard_at.append(self._fed_at)
+        del self.log[:-200], self.heard_at[:-200]
         try:
             good, text = self._obey(tokens[0], tokens[1:])
         except (ValueError, IndexError):

@@ -7,7 +7,7 @@ from typing import Any, assert_never
 
 from station.clock import Now
 from station.core.effects import ConnectorNotice, MeterNotice, NoticeBody
-from station.core.facts import Fact, FirmwareStatusFact, LogStatusFact, SecurityFact, TxFact
+from station.core.facts import AlertFact, Fact, FirmwareStatusFact, LogStatusFact, SecurityFact, TxFact
 from station.core.types import AuthStatus, IdToken, TokenInfo
 from station.ocpp.dialect import (
     BootAnswer,
@@ -92,7 +92,7 @@ class Dialect16:
                 return Rendered(files.log_status(fact), context)
             case FirmwareStatusFact():
                 return Rendered(files.firmware_status(fact), context)
-            case SecurityFact():
+            case SecurityFact() | AlertFact():  # of faults 1.6 tells with StatusNotification
                 return Rendered(None, context)
             case _:
                 assert_never(fact)
@@ -101,7 +101,7 @@ class Dialect16:
         match fact:
             case TxFact():
                 return transactions.record_answer(fact, context, payload)
-            case SecurityFact() | LogStatusFact() | FirmwareStatusFact():
+            case SecurityFact() | LogStatusFact() | FirmwareStatusFact() | AlertFact():
                 return FactAnswer(context)
             case _:
                 assert_never(fact)
@@ -110,7 +110,7 @@ class Dialect16:
         match fact:
             case TxFact():
                 return transactions.record_dropped(fact, context)
-            case SecurityFact() | LogStatusFact() | FirmwareStatusFact():
+            case SecurityFact() | LogStatusFact() | FirmwareStatusFact() | AlertFact():
                 return context
             case _:
                 assert_never(fact)

@@ -7,7 +7,7 @@ from typing import Any, assert_never
 
 from station.clock import Now
 from station.core.effects import ConnectorNotice, MeterNotice, NoticeBody
-from station.core.facts import Fact, FirmwareStatusFact, LogStatusFact, SecurityFact, TxFact
+from station.core.facts import AlertFact, Fact, FirmwareStatusFact, LogStatusFact, SecurityFact, TxFact
 from station.core.types import IdToken, TokenInfo, TxPhase
 from station.ocpp.dialect import (
     BootAnswer,
@@ -21,6 +21,7 @@ from station.ocpp.dialect import (
     Services,
 )
 from station.ocpp.v201 import (
+    alerts,
     authorization,
     availability,
     certificates,
@@ -94,6 +95,8 @@ class Dialect201:
                 return Rendered(files.log_status(fact), context)
             case FirmwareStatusFact():
                 return Rendered(files.firmware_status(fact), context)
+            case AlertFact():
+                return Rendered(alerts.event(fact, now), context)
             case _:
                 assert_never(fact)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import math
 from collections.abc import Iterable
 
@@ -44,6 +45,9 @@ MEASURANDS = frozenset(
 )
 _DEFAULT_UNIT = "Wh"
 _SIGNED_DATA = 2500
+# How OCA writes a key: base 16 of its ASN.1 (Signed Meter Values in OCPP, 3.1).
+_KEY_PREFIX = "oca:base16:asn1:"
+_OCMF_METHOD = "ECDSA-secp256r1-SHA256"
 
 
 def meter_values(samples: Iterable[MeterSample], now: Now) -> list[Payload]:
@@ -74,25 +78,35 @@ def _sampled(value: SampledValue, context: str) -> Payload | None:
         wire["phase"] = value.phase
     if value.unit and value.unit != _DEFAULT_UNIT:
         wire["unitOfMeasure"] = {"unit": cut(value.unit, 20)}
-    signed = None if value.signed is None else _signed(value.signed)
+    signed = None if value.signed is None else _signed(value.signed, value.public_key)
     if signed is not None:
         wire["signedMeterValue"] = signed
     return wire
 
 
-def _signed(text: str) -> Payload | None:
+def _signed(text: str, public_key: str) -> Payload | None:
     """SignedMeterValueType (J01.FR.21, J02.FR.21). OCMF travels as Base64; anything else is taken as encoded already.
 
-    What does not fit is left out: half a signature proves nothing.
+    public_key: DER in hex, or empty. What does not fit is left out: half a signature proves nothing.
     """
     ocmf = text.startswith("OCMF|")
     data = base64.b64encode(text.encode()).decode() if ocmf else text
     if len(data) > _SIGNED_DATA:
         return None
-    # Key and method stand inside the signed data; both fields are mandatory and may be empty.
+    # All four fields are mandatory; what is not known is empty.
     return {
         "signedMeterData": data,
-        "signingMethod": "",
+        "signingMethod": _method(text) if ocmf else "",
         "encodingMethod": "OCMF" if ocmf else "",
-        "publicKey": "",
+        "publicKey": base64.b64encode(f"{_KEY_PREFIX}{public_key}".encode()).decode() if public_key else "",
     }
+
+
+def _method(ocmf: str) -> str:
+    """SA of the record's signature; without it OCMF means this one (OCMF 1.0, table 20)."""
+    try:
+        signature = json.loads(ocmf.rpartition("|")[2])
+    except ValueError:
+        return ""
+    found = signature.get("SA", _OCMF_METHOD) if isinstance(signature, dict) else ""
+    return cut(found, 50) if isinstance(found, str) else ""

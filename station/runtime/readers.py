@@ -1,0 +1,82 @@
+"""Card readers, keypads and buttons at work: opened, kept open, closed. A reader that is lost later comes back by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from hal.api import Fault, FaultCode, HalEvent, Reader
+from hal.errors import DeviceError, HalError
+
+__all__ = ["ReaderHost"]
+
+log = logging.getLogger("station.readers")
+
+START_TIMEOUT_S = 30.0
+CLOSE_TIMEOUT_S = 5.0
+OPEN_RETRY_FIRST_S = 1.0
+OPEN_RETRY_MOST_S = 60.0
+
+
+class ReaderHost:
+    """One reader. Its events pass as they are: it knows the station's numbers."""
+
+    __slots__ = ("_lost", "_reader", "_submit")
+
+    def __init__(self, reader: Reader, submit: Callable[[HalEvent], None]) -> None:
+        self._reader = reader
+        self._submit = submit
+        self._lost = False
+
+    @property
+    def name(self) -> str:
+        return self._reader.name
+
+    async def run(self) -> None:
+        """Open it, however often that takes, and stay until cancelled.
+
+        A reader that cannot be opened is a fault that is told, and nothing that keeps the station from working.
+        """
+        delay = OPEN_RETRY_FIRST_S
+        try:
+            while not await self._open():
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, OPEN_RETRY_MOST_S)
+            await asyncio.get_running_loop().create_future()
+        finally:
+            await self.close()
+
+    async def _open(self) -> bool:
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                await self._reader.start(self._submit)
+        except TimeoutError:
+            return self._failed(DeviceError(f"{self.name}: no answer within {START_TIMEOUT_S:g} s"))
+        except HalError as error:
+            return self._failed(error)
+        if self._lost:
+            self._lost = False
+            log.info("%s: the reader answers", self.name)
+            self._report(active=False)
+        return True
+
+    def _failed(self, error: HalError) -> bool:
+        if not self._lost:
+            log.error("%s: the reader cannot be opened, tried again: %s", self.name, error)
+            self._report(active=True, info=str(error))
+        self._lost = True
+        return False
+
+    def _report(self, *, active: bool, info: str = "") -> None:
+        self._submit(Fault(self._reader.evse, FaultCode.READER_FAILURE, active, info))
+
+    async def close(self) -> None:
+        """Let go of it. Idempotent."""
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._reader.close()
+        except HalError as error:
+            log.error("%s: closing: %s", self.name, error)
+        except TimeoutError:
+            log.error("%s: closing: no answer within %g s", self.name, CLOSE_TIMEOUT_S)
