@@ -13,6 +13,7 @@ import ast
 import gzip
 import hashlib
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -114,38 +115,30 @@ Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: {name}
 
 Files: *
-Copyright: the authors of Pilotwire
+Copyright: 2026 The Pilotwire authors
 License: Apache-2.0
  On Debian systems the text is in /usr/share/common-licenses/Apache-2.0.
 
 Files: opt/pilotwire/lib/*/site-packages/*
-Copyright: the authors of each package
+Copyright: 2026 the authors of each package
 License: as told in its .dist-info folder
  Python packages as their authors publish them on https://pypi.org.
 """
 
 OVERRIDES = """\
-# A venv with wheels of its own, as https://dh-virtualenv.readthedocs.io makes them: not for Debian's archive.
+# An environment with wheels of its own in /opt, as their authors built them: not for Debian's archive.
 {name}: dir-or-file-in-opt
+{name}: unstripped-binary-or-object
 {name}: wrong-path-for-interpreter
 {name}: unusual-interpreter
-{name}: embedded-library
-{name}: hardening-no-*
-{name}: no-manual-page
-{name}: unstripped-binary-or-object
 {name}: script-not-executable
-{name}: extra-license-file
-{name}: package-contains-documentation-outside-usr-share-doc
-{name}: python-module-in-wrong-location
-{name}: bogus-mail-host-in-debian-changelog
-{name}: missing-systemd-service-for-init.d-script
-{name}: initial-upload-closes-no-bugs
-{name}: no-symbols-control-file
-{name}: library-not-linked-against-libc
-{name}: shared-library-lacks-prerequisites
-{name}: national-encoding
-{name}: maintainer-script-calls-systemctl
 {name}: executable-not-elf-or-script
+# The exact minor version instead.
+{name}: python3-script-but-no-python3-dep
+# Guarded by /run/systemd/system; debhelper is not needed to build this.
+{name}: maintainer-script-calls-systemctl
+# station --help, and the pages in /usr/share/doc/pilotwire.
+{name}: no-manual-page
 """
 
 
@@ -314,15 +307,15 @@ def system_python() -> str:
 
 
 def debian_version() -> str:
-    """1.2.0.dev3 comes before 1.2.0, which ~ says to dpkg."""
     for node in ast.parse((ROOT / "station/__init__.py").read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-            for mark in (".dev", "a", "b", "rc"):
-                version = str(node.value.value)
-                if mark in version:
-                    return version.replace(mark, "~" + mark.lstrip("."), 1)
-            return str(node.value.value)
+            return for_dpkg(str(node.value.value))
     raise SystemExit("station/__init__.py: there is no __version__")
+
+
+def for_dpkg(version: str) -> str:
+    """1.2.0.dev3 and 1.2.0rc1 come before 1.2.0, which ~ says to dpkg."""
+    return re.sub(r"\.?(dev|a|b|rc)(\d+)", r"~\1\2", version)
 
 
 def last_change() -> str:

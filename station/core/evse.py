@@ -63,7 +63,10 @@ def points(evse: EvseState) -> frozenset[TxPoint]:
 
 
 def _flows(evse: EvseState) -> bool:
-    return evse.relay_closed and evse.pilot.wants_energy and evse.output is not None and evse.output.permit
+    """Energy is transferred because we offer it; what a vehicle draws until it lets go of a withdrawn offer is no transfer any more."""
+    output = evse.output
+    offered = output is not None and output.permit and output.pilot is PilotSignal.PWM
+    return evse.relay_closed and evse.pilot.wants_energy and offered
 
 
 def _holds_back(turn: Turn, evse: EvseState) -> bool:
@@ -166,7 +169,7 @@ def desired_output(turn: Turn, evse: EvseState) -> Output:
     wants = evse.pilot.wants_energy and not _lacks_ventilation(evse)
     fault = stopping_fault(turn, evse)
     permit = offer and wants and evse.pilot.offered
-    if not offer and fault is None and not turn.state.stopping and evse.output is not None and safety.lets_go(turn, evse):
+    if not offer and wants and fault is None and lock_confirmed(evse) and evse.output is not None and safety.lets_go(turn, evse):
         permit, phases = True, evse.output.phases
     if offer:
         cause = limit.cause

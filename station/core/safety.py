@@ -75,7 +75,7 @@ def hindrance(turn: Turn, evse: EvseState) -> str | None:
 def lets_go(turn: Turn, evse: EvseState) -> bool:
     """The offer is withdrawn and the vehicle still draws: the permission stays a little, so that it can stop by itself."""
     before = evse.output
-    if before is None or not before.permit or not evse.relay_closed or not evse.pilot.wants_energy:
+    if before is None or not before.permit or not evse.relay_closed or turn.state.stopping:
         return False
     return before.pilot is PilotSignal.PWM or (LET_GO, evse.number) in turn.state.timers
 

@@ -247,8 +247,8 @@ class EvseInfo:
     """What the core must know of an EVSE's hardware. `connectors` are their types, connector 1 first.
 
     max_a is what the board can do, configured_a what the installer allows (None: no lower limit), both per phase. has_pilot: the host
-    makes the pilot signal itself (pilot level), so that it may give states E and F; else the board does. self_test: its RCD can test itself.
-    signs: its meter can sign.
+    makes the pilot signal itself (pilot level), so that it may give states E and F; else the board does. self_test: its RCD can test
+    itself. signs: its meter can sign.
     """
 
     evse: int

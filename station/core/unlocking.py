@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from hal.api import LockState
-from station.core import permission, session
+from station.core import permission, safety, session
 from station.core.effects import Reply
 from station.core.events import Unlock
 from station.core.state import EvseState, Turn
 from station.core.types import StopReason, Trigger, Verdict
 
-# Whoever asked is answered within two seconds, even if the bolt takes longer.
+# Whoever asked is answered within two seconds, even if the bolt takes longer; a vehicle that draws is let go first.
 UNLOCK_WAIT_S = 1.5
 UNLOCKED = Verdict("Unlocked")
 FAILED = Verdict("UnlockFailed")
@@ -47,7 +47,8 @@ def _try(turn: Turn, evse: EvseState, ref: int) -> None:
         return
     evse.unlock_ref = ref
     evse.lock_attempt += 1  # a bolt that stuck last time is moved again, though the level is the same
-    turn.timer("unlock", evse.number, UNLOCK_WAIT_S)
+    draws = evse.relay_closed and evse.output is not None and evse.output.permit
+    turn.timer("unlock", evse.number, UNLOCK_WAIT_S + (safety.LET_GO_S if draws else 0.0))
     session.settle(turn, evse)
 
 

@@ -12,6 +12,7 @@ from hal.api import (
     MeterRead,
     MeterReading,
     PilotChanged,
+    PilotSignal,
     PilotState,
     PowerPathChanged,
     ProximityChanged,
@@ -70,6 +71,8 @@ class Rig:
         self.celsius: dict[int, float] = {}
         self.answers: Callable[[IdToken], TokenInfo | None] = lambda _token: ACCEPTED
         self.obeys = True
+        self.lets_go = True  # vehicles in C stop drawing when the offer is withdrawn, and ask again when there is one
+        self.paused: set[int] = set()
         self.meter = meter  # works, fails, or says nothing
         self.lock_works = True
         self.closed: dict[int, bool] = dict.fromkeys(self.register, False)
@@ -154,6 +157,12 @@ class Rig:
     def _obey(self, output: Output) -> list[Event]:
         events: list[Event] = []
         evse = output.evse
+        if self.lets_go and output.permit and output.pilot is PilotSignal.OFF:
+            self.paused.add(evse)
+            events.append(PilotChanged(evse, PilotState.B))
+        elif evse in self.paused and output.pilot is PilotSignal.PWM:
+            self.paused.discard(evse)
+            events.append(PilotChanged(evse, PilotState.C))
         if output.permit != self.closed[evse]:
             self.closed[evse] = output.permit
             events.append(PowerPathChanged(evse, output.permit))
@@ -186,10 +195,12 @@ class Rig:
         self.send(PilotChanged(evse, state))
 
     def unplug(self, evse: int = 1) -> None:
+        self.paused.discard(evse)
         self.send(PilotChanged(evse, PilotState.A))
         self.send(ProximityChanged(evse, None))
 
     def pilot(self, state: PilotState, evse: int = 1) -> None:
+        self.paused.discard(evse)
         self.send(PilotChanged(evse, state))
 
     def swipe(self, value: str = "04A1B2C3", evse: int | None = 1, kind: TokenKind = TokenKind.ISO14443) -> None:

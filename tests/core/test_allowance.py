@@ -213,8 +213,10 @@ def test_nor_is_another_number_of_phases_the_end() -> None:
     rig = Rig(overrides=UNTIL_ENERGY_ENDS, info=lambda number: EvseInfo(number, phase_switching=True))
     rig.charge()
     install(rig, limited(1, DEFAULT, (0, 16.0), phases=1))
+    rig.wait(3)
     assert (rig.output().phases, rig.closed[1]) == (1, True)
     clear(rig, profile_id=1)
+    rig.wait(3)
     assert (rig.output().phases, rig.closed[1]) == (3, True)
     assert rig.ended() == []
 

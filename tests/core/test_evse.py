@@ -77,6 +77,7 @@ def test_after_a_stop_the_next_card_starts_a_transaction_also_with_ev_connected_
     rig.swipe()
     assert rig.last.phase.value == "Ended"
     rig.swipe("0BADCAFE")
+    rig.wait(3)
     assert rig.closed[1]
     assert rig.last.tx_id == "tx-1-2"
     assert rig.story()[-2:] == [("Started", "Authorized"), ("Updated", "ChargingStateChanged")]
@@ -90,6 +91,7 @@ def test_commits_that_work_again_allow_new_sessions() -> None:
     assert not rig.closed[1]
     rig.send(Saved())
     rig.swipe()
+    rig.wait(3)
     assert rig.closed[1]
 
 

@@ -30,7 +30,7 @@ from hal.api import (
     ProximityChanged,
 )
 from station.clock import Now
-from station.core import events, faults
+from station.core import events, faults, safety
 from station.core.components import standard_definitions
 from station.core.device_model import DeviceModel
 from station.core.effects import Ask, Effect, Output, Reboot, Record, Reply, Save
@@ -123,6 +123,8 @@ class AnyStation(RuleBasedStateMachine):
     def _start(self, cause: StopReason) -> None:
         self.boot += 1
         self.outputs: dict[int, Output] = {}
+        self.changed: dict[int, float] = {}
+        self.withdrawn: dict[int, float] = {}
         self.locks = dict.fromkeys(EVSES, LockState.UNLOCKED)
         self.pilots: dict[int, PilotState] = {}
         self.asks = []
@@ -164,6 +166,7 @@ class AnyStation(RuleBasedStateMachine):
                     assert ref in self.waiting, f"command {ref} was answered twice or never asked"
                     del self.waiting[ref]
                 case Output():
+                    self._changes(effect)
                     self.outputs[effect.evse] = effect
                 case Ask():
                     self.asks.append(effect)
@@ -171,6 +174,21 @@ class AnyStation(RuleBasedStateMachine):
                     pass
         if any(isinstance(effect, Reboot) for effect in effects):
             self._start(StopReason.REBOOT)
+
+    def _changes(self, output: Output) -> None:
+        """The times of IEC 61851-1 between two levels."""
+        evse, before = output.evse, self.outputs.get(output.evse)
+        if before is None or (before.pilot, before.current_a) == (output.pilot, output.current_a):
+            return
+        since = self.mono - self.changed.get(evse, -1e9)
+        if before.pilot is output.pilot is PilotSignal.PWM and output.current_a > before.current_a:
+            assert since >= safety.PWM_CHANGE_S - 1e-6, "more current, too soon after another change"
+        if before.pilot is PilotSignal.PWM and output.pilot is not PilotSignal.PWM:
+            self.withdrawn[evse] = self.mono
+        if before.pilot is PilotSignal.FAULT and output.pilot is PilotSignal.PWM:
+            raise AssertionError("state F is followed by X1")
+        assert not (output.permit and output.pilot is PilotSignal.FAULT)
+        self.changed[evse] = self.mono
 
     def _told(self, fact: TxFact) -> None:
         story = self.facts.setdefault(fact.tx_id, [])
@@ -333,8 +351,8 @@ class AnyStation(RuleBasedStateMachine):
             self.mono = max(self.mono, due)
             self._take(self.station.advance(self._now()))
         self.mono = max(self.mono, end)
-        late = [ref for ref, since in self.waiting.items() if self.mono - since > 2.0]
-        assert not late, "every command is answered within two seconds"
+        late = [ref for ref, since in self.waiting.items() if self.mono - since > safety.LET_GO_S + 4.0]
+        assert not late, "a command is answered soon, and one that stops a vehicle when that has let go"
 
     @rule()
     def clock(self) -> None:
@@ -377,10 +395,12 @@ class AnyStation(RuleBasedStateMachine):
                 assert output.current_a >= info.min_a
             if not output.permit:
                 continue
-            assert output.pilot is PilotSignal.PWM
             assert seen.pilot is PilotState.C or (seen.pilot is PilotState.D and info.ventilated)
             assert info.fixed_cable or self.locks[info.evse] is LockState.LOCKED
             assert not any(faults.stops_energy(code) for code in seen.faults)
+            if output.pilot is not PilotSignal.PWM:
+                assert self.mono - self.withdrawn[info.evse] <= safety.LET_GO_S, "a vehicle has so long to let go"
+                continue
             assert not self.save_failed
             assert seen.token is not None
             starts_with_energy = "EnergyTransfer" in self.model.members("TxCtrlr", "TxStartPoint")

@@ -62,6 +62,7 @@ def test_a_stopped_transaction_is_not_taken_over() -> None:
     assert not rig.closed[1]
     assert "belongs to another token" in refusals(rig)[-1]
     rig.swipe()
+    rig.wait(3)
     assert rig.closed[1], "its own card may go on"
 
 
@@ -162,6 +163,7 @@ def test_free_charging() -> None:
     rig.swipe()
     assert rig.last.stop_reason is StopReason.LOCAL
     rig.send(ButtonPressed(1))
+    rig.wait(3)
     assert rig.closed[1]
 
 
@@ -175,7 +177,7 @@ def test_a_card_presented_while_the_end_is_written_belongs_to_the_next_transacti
     rig.command(lambda ref: RemoteStop(ref, "tx-1-1"))
     rig.swipe("0BADCAFE")
     rig.obeys = True
-    rig.wait(5)
+    rig.wait(12)
     ended = rig.ended()[0]
     assert (ended.tx_id, ended.token, ended.tx_token) == ("tx-1-1", None, CARD)
     started = next(f for f in rig.facts if f.tx_id == "tx-1-2")

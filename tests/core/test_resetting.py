@@ -83,7 +83,7 @@ def test_a_second_reset_changes_nothing() -> None:
     rig.obeys = False
     assert reset(rig, ResetKind.SOFT) == "Accepted"
     assert reset(rig, ResetKind.HARD) == "Accepted"
-    rig.wait(5)
+    rig.wait(12)
     assert [f.stop_reason for f in rig.ended()] == [StopReason.SOFT_RESET]
     assert len(rig.reboots) == 1
 
@@ -98,6 +98,7 @@ def test_one_evse_at_once() -> None:
     assert rig.closed == {1: False, 2: True}
     assert rig.reboots == []
     rig.swipe()
+    rig.wait(3)
     assert rig.closed[1], "it can be used again"
 
 
@@ -111,6 +112,7 @@ def test_one_evse_on_idle() -> None:
     assert rig.last.stop_reason is StopReason.LOCAL
     assert rig.phases()[-1] != "Unavailable", "the reset is over"
     rig.swipe()
+    rig.wait(3)
     assert rig.closed[1]
 
 

@@ -154,6 +154,7 @@ def test_a_meter_that_does_not_answer_after_the_restart(meter: str) -> None:
     rig.charge()
     rig.wait(600)
     rig.swipe()
+    rig.unplug()
     rig.charge()
     rig.wait(120)
     after = rig.reboot(online=False, meter=meter)

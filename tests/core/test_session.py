@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hal.api import ButtonPressed, Fault, FaultCode, KeyEntered, LockState, PilotState, TokenKind
-from station.core import permission, recording, session
+from station.core import faults, permission, recording, safety, session
 from station.core.events import LinkDown, RemoteStart, RemoteStop, TokenReported
 from station.core.types import AuthStatus, ChargingState, IdToken, ReadingContext, StopReason, TokenInfo, TxPhase
 from tests.core.rig import ACCEPTED, Rig
@@ -44,6 +44,7 @@ def test_the_final_register_is_read_after_power_is_off() -> None:
     rig.wait(90)
     rig.obeys = False
     rig.swipe()
+    rig.pilot(PilotState.B)
     assert not rig.output().permit
     assert not rig.ended(), "power is still on: the last reading is awaited"
     rig.wait(0.5)
@@ -64,7 +65,7 @@ def test_the_end_never_waits_long(silent: str) -> None:
     rig.obeys = False
     rig.meter = "silent" if silent == "meter" else "works"
     rig.swipe()
-    rig.wait(session.OPEN_WAIT_S + session.FINAL_READING_WAIT_S + 0.1)
+    rig.wait(safety.LET_GO_S + session.OPEN_WAIT_S + session.FINAL_READING_WAIT_S + 0.1)
     assert rig.last.phase is TxPhase.ENDED
 
 
@@ -174,7 +175,7 @@ def test_swiping_while_the_end_is_being_written_starts_anew() -> None:
     rig.swipe()
     rig.swipe()
     rig.obeys = True
-    rig.wait(5)
+    rig.wait(12)
     assert [f.stop_reason for f in rig.ended()] == [StopReason.LOCAL]
     assert rig.last.tx_id == "tx-1-2"
 
@@ -428,6 +429,11 @@ def test_grave_faults_end(code: FaultCode, reason: StopReason) -> None:
     assert rig.last.trigger.value == "AbnormalCondition"
     assert rig.phases()[-1] == "Faulted"
     rig.send(Fault(1, code, False))
+    if faults.POLICY[code].recovery is faults.Recovery.UNPLUG:
+        assert rig.phases()[-1] == "Faulted", "until the vehicle is unplugged"
+        rig.unplug()
+        assert rig.phases()[-1] == "Available"
+        return
     assert rig.phases()[-1] in ("Finishing", "Preparing")
 
 
@@ -439,7 +445,9 @@ def test_a_passing_fault_suspends_and_resumes() -> None:
     assert not rig.closed[1]
     assert rig.last.charging_state is ChargingState.SUSPENDED_EVSE
     rig.send(Fault(1, FaultCode.HIGH_TEMPERATURE, False))
-    rig.pilot(PilotState.C)
+    rig.wait(safety.ERROR_WAIT_S - 1)
+    assert not rig.closed[1], "the contactor is spared"
+    rig.wait(1)
     assert rig.closed[1]
     assert not rig.ended()
 
@@ -532,4 +540,5 @@ def test_accepted_again_resumes() -> None:
     rig.send(TokenReported(first.tx_id, CARD, TokenInfo(AuthStatus.INVALID)))
     assert not rig.closed[1]
     rig.send(TokenReported(first.tx_id, CARD, ACCEPTED))
+    rig.wait(3)
     assert rig.closed[1]

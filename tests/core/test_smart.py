@@ -69,6 +69,7 @@ def test_limit_0_suspends_and_resumes_the_same_transaction() -> None:
     info = [n.info for n in rig.notices() if getattr(n, "phase", None) is not None][-1]
     assert info == "profile 1 (TxProfile)"  # 1.6 tells it in StatusNotification
     install(rig, limited(1, TX, (0, 12.0), tx_id=tx_id))
+    rig.wait(3)
     assert rig.closed[1]
     assert rig.last.charging_state is ChargingState.CHARGING
     assert {fact.tx_id for fact in rig.facts} == {tx_id}
@@ -183,6 +184,7 @@ def test_switched_off_profiles_do_not_count_and_switched_on_they_do_again() -> N
         rig.command(
             lambda ref, value=value: SetVariables(ref, (VariableWrite("SmartChargingCtrlr", "Enabled", value),))
         )
+        rig.wait(5)
         assert rig.output().current_a == expected
 
 
@@ -192,12 +194,14 @@ def test_clear_by_id_by_criteria_and_what_is_not_there() -> None:
     rig.charge()
     install(rig, limited(1, DEFAULT, (0, 10.0), stack_level=1))
     install(rig, limited(2, DEFAULT, (0, 12.0), stack_level=2))
+    rig.wait(5)
     assert rig.output().current_a == 12.0
     assert clear(rig, profile_id=9).status == "Unknown"
     assert clear(rig, evse=1, purpose=DEFAULT, stack_level=2).status == "Accepted"
     assert rig.output().current_a == 10.0
     assert clear(rig, evse=2).status == "Unknown"
     assert clear(rig).status == "Accepted"
+    rig.wait(5)
     assert rig.output().current_a == 32.0
     assert clear(rig).status == "Unknown"
 

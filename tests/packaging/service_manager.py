@@ -42,10 +42,12 @@ class ServiceManager:
     """`async with ServiceManager(unit) as manager`: started and ready; stopped in the end. Raises TimeoutError, AssertionError.
 
     places: what stands in for a word of the unit's commands, where the unit is not installed. As root, and without `places`, the
-    program runs as the unit's user, in the unit's directories.
+    program runs as the unit's user, in the unit's directories. root: where the program sees its "/", in a chroot.
     """
 
-    def __init__(self, unit: Unit, places: Mapping[str, tuple[str, ...]] | None = None) -> None:
+    def __init__(
+        self, unit: Unit, places: Mapping[str, tuple[str, ...]] | None = None, *, root: Path | None = None
+    ) -> None:
         self.unit = unit
         self.said: list[str] = []
         self.log = ""
@@ -55,8 +57,9 @@ class ServiceManager:
         self._installed = places is None and os.geteuid() == 0
         self._news = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._folder = tempfile.TemporaryDirectory(prefix="manager-")
+        self._folder = tempfile.TemporaryDirectory(prefix="manager-", dir=None if root is None else root / "tmp")
         self._address = Path(self._folder.name, "notify")
+        self._seen_address = self._address if root is None else Path("/", self._address.relative_to(root))
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self._socket.setblocking(False)
@@ -196,7 +199,7 @@ class ServiceManager:
 
     def _environment(self, *, watched: bool) -> dict[str, str]:
         environ = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "JOURNAL_STREAM": "8:1", "INVOCATION_ID": "0" * 32}
-        environ["NOTIFY_SOCKET"] = str(self._address)
+        environ["NOTIFY_SOCKET"] = str(self._seen_address)
         for words in self.unit.all("Environment"):
             environ |= dict(word.split("=", 1) for word in shlex.split(words))
         for kind, place in DIRECTORIES.items():

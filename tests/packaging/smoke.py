@@ -36,6 +36,8 @@ driver = "sim"
 evses = [1, 2]
 """
 QUICK = "WatchdogSec=4s\nRestartSec=100ms\n"
+# Emulated processors: they take their time, and write the code that they execute.
+SLOW = "WatchdogSec=20s\nRestartSec=100ms\nTimeoutStartSec=180s\nTimeoutStopSec=90s\nMemoryDenyWriteExecute=no\n"
 INSTALLED = tuple(
     Path(place)
     for place in (
@@ -129,7 +131,7 @@ def unpacked(package: Path, work: Path) -> Place:
 
 def try_it(place: Place) -> None:
     print(run(*place.station, "--version").strip(), flush=True)
-    place.config.write_text(CONFIG.format(state=place.state, runtime=place.runtime), encoding="utf-8")
+    write_config(place.config, place.state, place.runtime)
     if place.user is not None:
         run("systemd-tmpfiles", "--create", "pilotwire.conf")  # what the page says after the file is written
     as_user = () if place.user is None else ("runuser", "-u", place.user, "--")
@@ -138,8 +140,14 @@ def try_it(place: Place) -> None:
     timed("service", lambda: asyncio.run(service(place)))
 
 
-async def service(place: Place) -> None:
-    async with ServiceManager(read_unit(place.unit, QUICK), place.places) as manager:
+def write_config(file: Path, state: Path, runtime: Path) -> None:
+    file.write_text(CONFIG.format(state=state, runtime=runtime), encoding="utf-8")
+
+
+async def service(place: Place, root: Path | None = None) -> None:
+    """root: where the program sees its "/"."""
+    quick = QUICK if root is None else SLOW
+    async with ServiceManager(read_unit(place.unit, quick), place.places, root=root) as manager:
         assert manager.program is not None
         first = manager.program.pid
         if place.user is not None:

@@ -22,13 +22,14 @@ from hal.api import (
     PilotSignal,
     PilotState,
     PowerFailing,
+    SignedMoment,
     Sink,
 )
 from hal.errors import BusError, DeviceError
 from hal.sim.board import SimBoard, build
 from hal.sim.world import World
-from station.core.effects import Cancel, Indicate, Output, Start
-from station.core.events import Event, MeterFailed, SelfTested
+from station.core.effects import Cancel, Indicate, Output, SignReading, Start
+from station.core.events import Event, MeterFailed, SelfTested, SignedReading
 from station.runtime import hands
 from station.runtime.hands import BoardHost, StationHands
 from station.runtime.supervise import Supervisor
@@ -286,6 +287,45 @@ def test_a_meter_that_was_replaced_is_read_at_once() -> None:
         assert not both.accept_meter(7), "there is none"
         assert not hands_with(metered(Register()), heard).accept_meter(1), "it doubts nothing"
         await both.close()
+
+    on_virtual_time(work)
+
+
+class Signer(Register):
+    """A meter that signs at once, or fails, or says that the record comes later."""
+
+    def __init__(self, signed: str | None = "OCMF|x", error: Exception | None = None, takes_s: float = 1.0) -> None:
+        super().__init__()
+        self.signed, self.error, self.takes_s = signed, error, takes_s
+
+    async def sign(self, moment: SignedMoment, identification: str, wall_s: float | None) -> MeterReading:
+        await asyncio.sleep(self.takes_s)
+        if self.error is not None:
+            raise self.error
+        return MeterReading(5.0, signed=self.signed and f"{self.signed}{moment.value}{identification}{wall_s}")
+
+    async def public_key(self) -> str:
+        return "3059"
+
+
+@pytest.mark.parametrize(
+    ("meter", "told"),
+    [
+        (Signer(), (MeterReading(5.0, signed="OCMF|xBME7.0", public_key="3059"), "")),
+        (Signer(signed=None), (MeterReading(5.0), "")),
+        (Signer(error=DeviceError("is its time set?")), (None, "is its time set?")),
+        (Signer(error=ZeroDivisionError("a bug")), (None, "the driver failed")),
+        (Signer(takes_s=99.0), (None, "no signature in 24 s")),
+        (Register(), (None, "it is no meter that signs")),
+    ],
+)
+def test_signing(meter: Register, told: tuple[MeterReading | None, str]) -> None:
+    async def work() -> None:
+        heard: list[Event] = []
+        both = hands_with(metered(meter), heard)
+        both.sign_reading(SignReading(1, SignedMoment.BEGIN, "ME", 7.0))
+        await asyncio.sleep(30)
+        assert heard == [SignedReading(1, SignedMoment.BEGIN, *told)]
 
     on_virtual_time(work)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import math
 from collections.abc import Iterable
 
@@ -45,9 +44,8 @@ MEASURANDS = frozenset(
 )
 _DEFAULT_UNIT = "Wh"
 _SIGNED_DATA = 2500
-# How OCA writes a key: base 16 of its ASN.1 (Signed Meter Values in OCPP, 3.1).
+# How OCA writes a key: base 16 of its ASN.1 (Signed Meter Values in OCPP, 3.2.2 and 5.3).
 _KEY_PREFIX = "oca:base16:asn1:"
-_OCMF_METHOD = "ECDSA-secp256r1-SHA256"
 
 
 def meter_values(samples: Iterable[MeterSample], now: Now) -> list[Payload]:
@@ -93,20 +91,10 @@ def _signed(text: str, public_key: str) -> Payload | None:
     data = base64.b64encode(text.encode()).decode() if ocmf else text
     if len(data) > _SIGNED_DATA:
         return None
-    # All four fields are mandatory; what is not known is empty.
+    # All four fields are mandatory. OCMF names its method itself: then it is empty here (Signed Meter Values in OCPP, table 12).
     return {
         "signedMeterData": data,
-        "signingMethod": _method(text) if ocmf else "",
+        "signingMethod": "",
         "encodingMethod": "OCMF" if ocmf else "",
         "publicKey": base64.b64encode(f"{_KEY_PREFIX}{public_key}".encode()).decode() if public_key else "",
     }
-
-
-def _method(ocmf: str) -> str:
-    """SA of the record's signature; without it OCMF means this one (OCMF 1.0, table 20)."""
-    try:
-        signature = json.loads(ocmf.rpartition("|")[2])
-    except ValueError:
-        return ""
-    found = signature.get("SA", _OCMF_METHOD) if isinstance(signature, dict) else ""
-    return cut(found, 50) if isinstance(found, str) else ""

@@ -84,7 +84,9 @@ def test_signed_values(valid):  # TC_J_04, TC_J_11, J01.FR.21
     ocmf = 'OCMF|{"FV":"1.0"}|{"SD":"00"}'
     signed = one(SampledValue(ENERGY, 1.0, "Wh", signed=ocmf))["signedMeterValue"]
     assert base64.b64decode(signed["signedMeterData"]).decode() == ocmf
-    assert signed["encodingMethod"] == "OCMF"
+    assert (signed["encodingMethod"], signed["signingMethod"], signed["publicKey"]) == ("OCMF", "", "")
+    keyed = one(SampledValue(ENERGY, 1.0, "Wh", signed=ocmf, public_key="3059"))["signedMeterValue"]
+    assert base64.b64decode(keyed["publicKey"]).decode() == "oca:base16:asn1:3059"
     (frame,) = metering.notice(MeterNotice(1, (sample(SampledValue(ENERGY, 1.0, "Wh", signed=ocmf)),)), NOW)
     valid("MeterValuesRequest", frame.payload)
     assert one(SampledValue(ENERGY, 1.0, "Wh", signed="QUJD"))["signedMeterValue"]["signedMeterData"] == "QUJD"
