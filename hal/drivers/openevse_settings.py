@@ -88,7 +88,7 @@ def read_settings(settings: Mapping[str, object]) -> OpenEvseSettings:
         fixed_cable=fixed_cable,
         connector_type=reader.text("connector_type", "cType1" if fixed_cable else "sType2"),
         ventilated=reader.flag("ventilated", False),
-        stop_at_once=reader.flag("stop_at_once", False),
+        stop_at_once=reader.flag("stop_at_once", True),
         checks_off=_checks(reader),
     )
     if found.phases == 2:

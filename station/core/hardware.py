@@ -61,13 +61,14 @@ def _pilot(turn: Turn, evse: EvseState, seen: PilotState) -> None:
     if safety.own_f(turn, evse, seen):
         return
     was = evse.pilot.connected
+    safety.before_seen(turn, evse, seen)
     evse.pilot.see(seen)
     if evse.pilot.wants_energy:
         evse.ev_reacted = True
         turn.cancel("react", evse.number)
     if seen is PilotState.E and FaultCode.PILOT_FAULT not in evse.faults:
         # A short or a dead pilot supply; it clears when the vehicle is unplugged (IEC 61851-1 A.4.5).
-        set_fault(turn, evse, FaultCode.PILOT_FAULT, active=True, info="control pilot at 0 V")
+        conclude(turn, evse, FaultCode.PILOT_FAULT, active=True, info="control pilot at 0 V")
     elif seen is PilotState.A:
         _unplugged(turn, evse)
     _watch_ventilation(turn, evse)
@@ -81,9 +82,9 @@ def _pilot(turn: Turn, evse: EvseState, seen: PilotState) -> None:
 
 
 def _unplugged(turn: Turn, evse: EvseState) -> None:
-    """Faults that end by this, once their cause is gone."""
-    over = sorted(evse.safety.waits | ({FaultCode.PILOT_FAULT} & evse.faults.keys()), key=lambda code: code.value)
-    for code in over:
+    """Faults that end by this, once their cause is gone: not while the hardware still tells it."""
+    over = (evse.safety.waits | ({FaultCode.PILOT_FAULT} & evse.faults.keys())) - evse.reported
+    for code in sorted(over, key=lambda code: code.value):
         set_fault(turn, evse, code, active=False)
     safety.vehicle_left(turn, evse)
 
@@ -238,7 +239,8 @@ def set_fault(turn: Turn, evse: EvseState, code: FaultCode, *, active: bool, inf
     if not latched.noticed(turn, evse, code, active=active, info=info):
         return
     evse.safety.waits.discard(code)
-    if not active and code in evse.faults and evse.pilot.connected and faults.POLICY[code].recovery is Recovery.UNPLUG:
+    stays = evse.pilot.seen is not PilotState.A and faults.POLICY[code].recovery is Recovery.UNPLUG
+    if not active and code in evse.faults and stays:
         evse.safety.waits.add(code)
         return
     mark(turn, evse, code, active=active, info=info)

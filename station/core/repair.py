@@ -20,7 +20,8 @@ def reset_faults(turn: Turn, command: ResetFault) -> None:
 def _reset(turn: Turn, holder: Holder) -> Verdict:
     if not holder.latched:
         return _refused("no fault waits to be reset")
-    still = sorted(code.value for code in holder.latched.keys() & holder.reported if not _tests_itself(holder, code))
+    there = holder.latched.keys() & (holder.reported | _seen(holder))
+    still = sorted(code.value for code in there if not _tests_itself(holder, code))
     if still:
         return _refused(f"the hardware tells that it is still there: {', '.join(still)}")
     verdict = Verdict("Accepted")
@@ -34,6 +35,12 @@ def _reset(turn: Turn, holder: Holder) -> Verdict:
             latched.unlatch(turn, holder, code)
             hardware.set_station_fault(turn, code, active=False)
     return verdict
+
+
+def _seen(holder: Holder) -> frozenset[FaultCode]:
+    """What the core sees by itself: a mirror contact that tells that the contactor is still closed."""
+    welded = isinstance(holder, EvseState) and holder.relay_closed
+    return frozenset({FaultCode.EVSE_CONTACTOR_FAULT}) if welded else frozenset()
 
 
 def _tests_itself(holder: Holder, code: FaultCode) -> bool:

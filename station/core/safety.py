@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from hal.api import FaultCode, MeterReading, PilotSignal, PilotState
 from station.core.effects import Output
+from station.core.pilot import UNKNOWN
 from station.core.state import EvseState, Turn
 from station.core.state_safety import Step
 
@@ -107,7 +108,13 @@ def own_f(turn: Turn, evse: EvseState, seen: PilotState) -> bool:
     return at_f or turn.now.mono < evse.safety.f_until + LATE_F_S
 
 
-# --- told by station.core.evse ----------------------------------------------------------------------------------------
+# --- told by station.core.evse and station.core.hardware ---------------------------------------------------------------
+
+
+def before_seen(turn: Turn, evse: EvseState, seen: PilotState) -> None:
+    """The first word of the board. A vehicle that asks for energy by then was charging before we started: it gets a clear X1 first."""
+    if evse.pilot.state == UNKNOWN and seen in (PilotState.C, PilotState.D):
+        turn.timer(X1, evse.number, STEP_X1_S)
 
 
 def changed(turn: Turn, evse: EvseState, before: Output | None, output: Output) -> None:
@@ -119,6 +126,8 @@ def changed(turn: Turn, evse: EvseState, before: Output | None, output: Output) 
         turn.timer(X1, number, STEP_X1_S)
     if before is not None and before.pilot is PilotSignal.FAULT and output.pilot is not PilotSignal.FAULT:
         evse.safety.f_until = turn.now.mono
+        if (X1, number) not in timers:
+            turn.timer(X1, number, X1_AFTER_EF_S)
     if not output.permit or is_pwm:
         turn.cancel(LET_GO, number)
     elif (LET_GO, number) not in timers:
@@ -133,11 +142,16 @@ def watch(turn: Turn, evse: EvseState, output: Output, limit_a: float) -> None:
             turn.timer(CHANGE, number, max(0.0, evse.steady + PWM_CHANGE_S - turn.now.mono))
     else:
         turn.cancel(CHANGE, number)
-    if not evse.relay_closed or output.permit:
+    if not evse.relay_closed or output.permit or _out_of_touch(turn, evse):
         turn.cancel(OPENING, number)
     elif (OPENING, number) not in timers and FaultCode.EVSE_CONTACTOR_FAULT not in evse.faults:
         turn.timer(OPENING, number, OPENING_S)
     _watch_sleep(turn, evse, output)
+
+
+def _out_of_touch(turn: Turn, evse: EvseState) -> bool:
+    """The board does not answer: what its mirror contact told last says nothing of now. It opens by itself (LAW 4)."""
+    return FaultCode.INTERNAL_ERROR in evse.reported | turn.state.reported
 
 
 def _watch_sleep(turn: Turn, evse: EvseState, output: Output) -> None:
@@ -162,6 +176,9 @@ def _watch_sleep(turn: Turn, evse: EvseState, output: Output) -> None:
 def fault_begins(turn: Turn, evse: EvseState, code: FaultCode) -> None:
     """A fault that stops energy. A vehicle in C or D is told so by state F; what was interrupted waits afterwards."""
     output = evse.output
+    if (ERROR, evse.number) in turn.state.timers and code not in _NO_WAIT:
+        turn.cancel(ERROR, evse.number)  # the wait begins anew when this one ends
+        evse.safety.interrupted = True
     if output is None or not output.permit:
         return
     if code not in _NO_WAIT:
@@ -224,8 +241,10 @@ def draws_too_much(turn: Turn, evse: EvseState, reading: MeterReading) -> bool:
     if output is None or output.pilot is not PilotSignal.PWM or not evse.relay_closed or not reading.current_a:
         safety.over_since = None
         return False
-    most = (output.current_a + OVER_ALLOWANCE_A) * OVER_FACTOR
-    if max(reading.current_a) <= most or turn.now.mono < evse.steady + PWM_CHANGE_S:
+    following = turn.now.mono < evse.steady + PWM_CHANGE_S
+    offered_a = max(output.current_a, safety.before_a) if following else output.current_a
+    # Meters whose transformers are mounted the wrong way round count backwards; the wire is as hot.
+    if max(map(abs, reading.current_a)) <= (offered_a + OVER_ALLOWANCE_A) * OVER_FACTOR:
         safety.over_since = None
         return False
     if safety.over_since is None:

@@ -49,13 +49,16 @@ def try_it(tree: Path, python: str) -> None:
     qemu = shutil.which(QEMU)
     assert qemu is not None
     shutil.copy(qemu, tree / "usr/bin")
+    for name in ("bin", "lib", "sbin"):  # where everything is below /usr, from Debian 13 on
+        if not (tree / name).exists():
+            (tree / name).symlink_to(f"usr/{name}")
     for name in ("proc", "dev", "tmp", "run"):
         (tree / name).mkdir(exist_ok=True)
     arm = ("chroot", str(tree), f"/usr/bin/{QEMU}")
     machine = run(*arm, f"/usr/bin/python{python}", "-c", "import platform; print(platform.machine())").strip()
     assert machine == "aarch64", machine
     # As the package does when it is installed.
-    compiled = (*arm, "/opt/pilotwire/bin/python3", "-I", "-m", "compileall", "-q", "-j2", "/opt/pilotwire/lib")
+    compiled = (*arm, "/opt/pilotwire/bin/python3", "-I", "-m", "compileall", "-q", "/opt/pilotwire/lib")
     timed("compiled", lambda: run(*compiled))
     station = (*arm, "/opt/pilotwire/bin/python3", "-I", "-m", "station")
     print(timed("version", lambda: run(*station, "--version").strip()), flush=True)
