@@ -337,9 +337,9 @@ class StationApp:
     async def _shut_down(self) -> None:
         self._dead = True
         await self.hands.close()  # a reading under way would open its line again
+        await self._supervisor.close()  # so would an output
         for host in self.hosts:
             await host.close()
-        await self._supervisor.close()
         await self.jobs.close()
         if self.files is not None:
             await self.files.close()

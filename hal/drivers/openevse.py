@@ -175,8 +175,8 @@ class OpenEvse:
         await self._obey()
 
     async def permit(self, allowed: bool, phases: int) -> None:
-        """Permission that power may flow; the board switches all its phases. Taken away, the relay opens under load and
-        the board sleeps; without `stop_at_once` the vehicle is asked to stop, and the relay opens within 3 s. Raises BusError, DeviceError.
+        """Permission that power may flow; the board switches all its phases. Taken away, the relay opens under load; without
+        `stop_at_once` within 3 s, in which the vehicle is asked to stop. Raises BusError, DeviceError.
         """
         if allowed and not 1 <= phases <= 3:
             raise DeviceError(f"OpenEVSE: cannot switch {phases} phases")

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from hal.api import FaultCode, Lamp, LockState, PilotSignal
+from hal.api import FaultCode, Lamp, LockState, PilotSignal, PilotState
 from station.core import allowance, faults, safety, sharing
 from station.core.charging import limits
 from station.core.effects import ConnectorNotice, Indicate, Notice, Output
@@ -23,6 +23,7 @@ LOCK_WAIT_S = 15.0
 # How long a vehicle may take to react to an offer before it counts as the one that pauses (SuspendedEV).
 EV_REACTION_S = 10.0
 SWITCHING = "switching phases"
+UNCODED = "rating of the cable unknown"
 
 
 def tx_points(turn: Turn, variable: str) -> frozenset[TxPoint]:
@@ -124,15 +125,21 @@ def _within_invalid_allowance(turn: Turn, evse: EvseState) -> bool:
 
 def bounds(evse: EvseState, *, shared: bool = True) -> tuple[limits.Limit, ...]:
     """Every bound of the current that applies now; without `shared`, what the EVSE might have if it were alone."""
+    uncoded = limits.Limit(0.0, UNCODED) if _uncoded(evse) else None
     hot = None if evse.derated_a is None else limits.Limit(evse.derated_a, limits.TEMPERATURE)
     return tuple(
         limits.candidates(
             board_a=evse.info.max_a,
             cable_a=None if evse.info.fixed_cable else evse.cable_a,
             configured_a=evse.info.configured_a,
-            others=(allowance.limit(evse), hot, evse.share if shared else None),
+            others=(uncoded, allowance.limit(evse), hot, evse.share if shared else None),
         )
     )
+
+
+def _uncoded(evse: EvseState) -> bool:
+    """A vehicle at a socket whose cable nobody has rated (IEC 61851-1 annex B). Boards with a pilot of their own look after that."""
+    return evse.cable_a is None and evse.pilot.connected and evse.info.has_pilot and not evse.info.fixed_cable
 
 
 def share_out(turn: Turn) -> None:
@@ -169,8 +176,9 @@ def desired_output(turn: Turn, evse: EvseState) -> Output:
     wants = evse.pilot.wants_energy and not _lacks_ventilation(evse)
     fault = stopping_fault(turn, evse)
     permit = offer and wants and evse.pilot.offered
-    if not offer and wants and fault is None and lock_confirmed(evse) and evse.output is not None and safety.lets_go(turn, evse):
-        permit, phases = True, evse.output.phases
+    drawn = safety.lets_go(turn, evse) if wants and fault is None and lock_confirmed(evse) else None
+    if drawn is not None and not offer:
+        permit, phases = True, drawn.phases
     if offer:
         cause = limit.cause
     elif ready and switching:
@@ -195,8 +203,8 @@ def _pilot_signal(evse: EvseState, fault: FaultCode | None, *, offer: bool) -> P
         return step
     if evse.rcd is not None and evse.rcd.asks and fault in (FaultCode.GROUND_FAILURE, FaultCode.INTERNAL_ERROR):
         return PilotSignal.OFF  # it is about to be tested, if nobody is there: that has to be seen
-    if fault is not None and not evse.pilot.connected and FaultCode.PILOT_FAULT not in evse.faults:
-        return PilotSignal.FAULT  # not for a fault of the pilot itself: under -12 V nobody sees the plug being pulled
+    if fault is not None and evse.pilot.seen is PilotState.A and FaultCode.PILOT_FAULT not in evse.faults:
+        return PilotSignal.FAULT  # only where nobody is for certain: under -12 V nobody sees the plug being pulled
     return PilotSignal.PWM if offer else PilotSignal.OFF
 
 
@@ -256,8 +264,8 @@ def charging_state(turn: Turn, evse: EvseState) -> ChargingState:
     tx = evse.open_tx
     before = tx.charging_state if tx else ChargingState.EV_CONNECTED
     if evse.pilot.wants_energy:
-        if evse.relay_closed:
-            return ChargingState.CHARGING
+        if evse.relay_closed:  # without an offer it only stops drawing, until the next one
+            return ChargingState.CHARGING if evse.pilot.offered else ChargingState.SUSPENDED_EVSE
         return before if before is not ChargingState.IDLE else ChargingState.EV_CONNECTED  # the contactor is on its way
     if evse.ev_reacted and (evse.pilot.offered or evse.safety.tries):  # it is being woken up: still asleep
         return ChargingState.SUSPENDED_EV
@@ -273,9 +281,8 @@ def phase(evse: EvseState) -> ConnectorPhase:
         return ConnectorPhase(state.value)
     tx = evse.tx
     if tx is not None and not tx.open and evse.shown:
-        return _last_phase(
-            evse
-        )  # until the end is recorded, nothing looks different (a Finishing must not overtake it)
+        # Until the end is recorded, nothing looks different (a Finishing must not overtake it).
+        return _last_phase(evse)
     if tx is not None and tx.was_connected and tx.token is not None:
         if evse.authorized:
             return _running_phase(tx.charging_state)
@@ -327,8 +334,8 @@ def show(turn: Turn, evse: EvseState) -> None:
     # Only now does the pilot count as offered: a second look, so that a vehicle already in C gets its permit at once.
     output = desired_output(turn, evse)
     if output != evse.output:
-        _time_the_change(turn, evse, output)
         safety.changed(turn, evse, evse.output, output)
+        _time_the_change(turn, evse, output)
         evse.output = output
         turn.emit(output)
         if output.cause is SWITCHING and not evse.relay_closed:

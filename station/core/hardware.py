@@ -114,6 +114,8 @@ def clock(turn: Turn, kind: str, evse: EvseState) -> None:
         info = "the contactor is closed and should be open: welded"
         latched.latch(turn, evse, code, info)
         conclude(turn, evse, code, active=True, info=info)
+        if ("opening", evse.number) in turn.state.timers:
+            session.ask_final_reading(turn, evse)  # it will not open: what the register shows now is the end
     session.settle(turn, evse)
 
 

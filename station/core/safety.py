@@ -2,13 +2,13 @@
 
 Whatever restricts because of a fault waits for nothing. What is merely wanted (a pause, a stop, another current) keeps these times:
 
-    let go     6 s    after the offer was withdrawn (X1) the vehicle may stop drawing before the contactor opens under load (A.6 seq 10.2)
+    let go     6 s    after the offer was withdrawn (X1) the vehicle may stop before the contactor opens under load (A.6 seq 10.2)
     change     5 s    between two currents on the pilot; less current is told at once, it may protect a fuse (LAW 2)
     X1 step    3 s    of X1 between a withdrawn offer and the next one
     F step     4 s    of state F when a fault stops a vehicle in C or D, or to wake one up; 0.75 s of X1 follow before the next PWM
     error wait 30 s   from the end of a fault that interrupted charging to the next offer
     opening    2 s    after which a contactor that must be open and tells that it is closed counts as welded
-    over       6 s    of more than (offered + 0.5 A) x 1.1, counted when the vehicle has had its 5 s to follow a change
+    over       6 s    of more than (offered + 0.5 A) x 1.1, in the first 5 s after a change of the greatest that was offered before
     wake up   90 s    in B2 without asking for energy, then X1, 30 s later F: vehicles that fell asleep while they had to wait
 
 Boards open by themselves within 100 ms, and check earth, diode and residual current (LAW 4); none of that waits for this module.
@@ -73,12 +73,14 @@ def hindrance(turn: Turn, evse: EvseState) -> str | None:
     return BETWEEN if (X1, number) in timers else None
 
 
-def lets_go(turn: Turn, evse: EvseState) -> bool:
-    """The offer is withdrawn and the vehicle still draws: the permission stays a little, so that it can stop by itself."""
+def lets_go(turn: Turn, evse: EvseState) -> Output | None:
+    """With the offer withdrawn the permission stays a little, so that a vehicle that draws can stop by itself: the level that it draws
+    at. None when there is none, or no time for it.
+    """
     before = evse.output
     if before is None or not before.permit or not evse.relay_closed or turn.state.stopping:
-        return False
-    return before.pilot is PilotSignal.PWM or (LET_GO, evse.number) in turn.state.timers
+        return None
+    return before if before.pilot is PilotSignal.PWM or (LET_GO, evse.number) in turn.state.timers else None
 
 
 def steady_a(turn: Turn, evse: EvseState, wanted_a: float) -> float:
@@ -120,9 +122,14 @@ def before_seen(turn: Turn, evse: EvseState, seen: PilotState) -> None:
 def changed(turn: Turn, evse: EvseState, before: Output | None, output: Output) -> None:
     """A new level: start and stop the clocks that it is about."""
     number, timers = evse.number, turn.state.timers
+    offered_a = 0.0 if before is None else before.current_a
+    if output.current_a != offered_a:
+        following = turn.now.mono < evse.steady + PWM_CHANGE_S
+        evse.safety.before_a = max(offered_a, evse.safety.before_a if following else 0.0)
     was_pwm = before is not None and before.pilot is PilotSignal.PWM
     is_pwm = output.pilot is PilotSignal.PWM
-    if was_pwm and not is_pwm and evse.pilot.connected and (X1, number) not in timers and evse.safety.step is None:
+    there = evse.pilot.seen is not PilotState.A
+    if was_pwm and not is_pwm and there and (X1, number) not in timers and evse.safety.step is None:
         turn.timer(X1, number, STEP_X1_S)
     if before is not None and before.pilot is PilotSignal.FAULT and output.pilot is not PilotSignal.FAULT:
         evse.safety.f_until = turn.now.mono

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 class Rcd:
     """Of one EVSE.
 
-    told: the board has said where the pilot is, and not F, so that "no vehicle" is known and not assumed. due: a test is to be run as soon as it
-    can be. running: it is. ready: a test has been passed since the last vehicle, so that the next one may charge. used: power has
-    flowed since. reset: a person wants the latched fault gone. missed: tests in a row that the bus has prevented.
+    told: the board has said where the pilot is, and not F, so that "no vehicle" is known and not assumed. due: a test is to be
+    run as soon as it can be. running: it is. ready: a test has been passed since the last vehicle, so that the next one may
+    charge. used: power has flowed since. reset: a person wants the latched fault gone. missed: tests in a row that the bus has
+    prevented.
     """
 
     told: bool = False

@@ -21,7 +21,8 @@ class Safety:
     """Of one EVSE.
 
     step: under way on the pilot. f_until: when our own state F ended (monotonic). interrupted: a fault has taken power from a vehicle.
-    over_since: since when readings are above the offer. waits: faults whose cause is gone, and that end when the vehicle is unplugged.
+    over_since: since when readings are above the offer. before_a: greatest current of the changes that the vehicle may still be
+    following. waits: faults whose cause is gone, and that end when the vehicle is unplugged.
     waited: the vehicle was plugged in without an offer since it last asked for energy; tries: to wake it up.
     """
 
@@ -29,6 +30,7 @@ class Safety:
     f_until: float = -1e9
     interrupted: bool = False
     over_since: float | None = None
+    before_a: float = 0.0
     waits: set[FaultCode] = field(default_factory=set)
     waited: bool = False
     tries: int = 0

@@ -6,6 +6,7 @@ An older pending level is void. So a late commit can never switch on what a faul
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,9 +23,23 @@ RETRY_MOST_S = 30.0
 
 
 class BoardOutputs:
-    """Drives the EVSEs of one board. `submit` takes the faults that a board which does not obey causes."""
+    """Drives the EVSEs of one board. `submit` takes the faults that a board which does not obey causes.
 
-    __slots__ = ("_applied", "_board", "_changed", "_failing", "_seen_waiting", "_submit", "_units", "_wanted")
+    A permission that is taken away overtakes whatever the board is being told at that moment (LAW 2): drivers send it ahead.
+    """
+
+    __slots__ = (
+        "_applied",
+        "_applying",
+        "_board",
+        "_changed",
+        "_failing",
+        "_forbidding",
+        "_seen_waiting",
+        "_submit",
+        "_units",
+        "_wanted",
+    )
 
     def __init__(self, board: Board, submit: Callable[[Event], None]) -> None:
         self._board = board
@@ -32,14 +47,27 @@ class BoardOutputs:
         self._units: dict[int, EvseUnit] = {unit.evse: unit for unit in board.units}
         self._wanted: dict[int, Output] = {}
         self._applied: dict[int, Output] = {}
+        self._applying: int | None = None
+        self._forbidding: set[asyncio.Task[None]] = set()
         self._failing: set[int] = set()
         self._seen_waiting: dict[int, Output] = {}
         self._changed = asyncio.Event()
 
     def want(self, output: Output) -> None:
         """Make `output` the level to converge on; returns at once."""
+        before = self._wanted.get(output.evse)
         self._wanted[output.evse] = output
         self._changed.set()
+        if self._applying is not None and before is not None and before.permit and not output.permit:
+            task = asyncio.get_running_loop().create_task(self._forbid(self._units[output.evse], output))
+            self._forbidding.add(task)
+            task.add_done_callback(self._forbidding.discard)
+
+    async def _forbid(self, unit: EvseUnit, output: Output) -> None:
+        """Ahead of the task, which is in its driver; that does it again when its turn comes, and says so when it fails."""
+        if self._wanted.get(unit.evse) is output:
+            with contextlib.suppress(HalError):
+                await unit.power.permit(False, output.phases)
 
     def stuck(self) -> bool:
         """A level has been waiting since the last time this was asked: the task hangs in its driver."""
@@ -53,14 +81,18 @@ class BoardOutputs:
     async def run(self) -> None:
         """Converge until cancelled."""
         delay = RETRY_FIRST_S
-        while True:
-            if await self._converge():
-                delay = RETRY_FIRST_S
-                await self._changed.wait()
-            else:
-                await self._changed_within(delay)
-                delay = min(delay * 2, RETRY_MOST_S)
-            self._changed.clear()
+        try:
+            while True:
+                if await self._converge():
+                    delay = RETRY_FIRST_S
+                    await self._changed.wait()
+                else:
+                    await self._changed_within(delay)
+                    delay = min(delay * 2, RETRY_MOST_S)
+                self._changed.clear()
+        finally:
+            for task in self._forbidding:
+                task.cancel()
 
     async def _changed_within(self, seconds: float) -> None:
         """Wait for the next attempt; a new level is tried at once, it may be the one that the board obeys."""
@@ -75,12 +107,15 @@ class BoardOutputs:
         good = True
         for evse, unit in self._units.items():
             while (wanted := self._wanted.get(evse)) is not None and not wanted.same_level(self._applied.get(evse)):
+                self._applying = evse
                 try:
                     reached = await self._apply(unit, wanted, self._applied.get(evse))
                 except HalError as error:
                     self._failed(evse, error)
                     good = False
                     break
+                finally:
+                    self._applying = None
                 self._applied[evse] = reached
                 self._obeys(evse)
         return good

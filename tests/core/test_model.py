@@ -31,6 +31,7 @@ from hal.api import (
 )
 from station.clock import Now
 from station.core import events, faults, safety
+from station.core.charging.profiles import Purpose
 from station.core.components import standard_definitions
 from station.core.device_model import DeviceModel
 from station.core.effects import Ask, Effect, Output, Reboot, Record, Reply, Save
@@ -45,9 +46,23 @@ from station.core.types import (
     TokenInfo,
     TxPhase,
 )
+from tests.core.smart_rig import limited
 
-EVSES = (1, 2)
-INFOS = (EvseInfo(1), EvseInfo(2, has_lock=False, fixed_cable=True, ventilated=True))
+EVSES = (1, 2, 3)
+INFOS = (
+    EvseInfo(1),
+    EvseInfo(2, has_lock=False, fixed_cable=True, ventilated=True, phase_switching=True),
+    EvseInfo(3, has_lock=False, has_pilot=False),
+)
+# Faults that say nothing of the power path: nobody waits after them.
+NO_WAIT = {
+    FaultCode.CONNECTOR_LOCK_FAILURE,
+    FaultCode.METER_FAILURE,
+    FaultCode.READER_FAILURE,
+    FaultCode.INTERNAL_ERROR,
+}
+# From an empty place without faults to power: at most the X1 that follows a state F, and a lock.
+CHARGES_WITHIN_S = 5.0
 POINTS = (
     ("EVConnected,Authorized", "EVConnected,Authorized"),
     ("Authorized", "Authorized"),
@@ -96,7 +111,7 @@ def _since_the_last_stop(story: tuple[TxFact, ...]) -> list[TxFact]:
 
 
 class AnyStation(RuleBasedStateMachine):
-    """Two EVSEs: a socket with a lock, and a fixed cable with ventilation."""
+    """Three EVSEs: a socket with a lock, a fixed cable with ventilation, and a board that makes the pilot signal itself."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -125,6 +140,14 @@ class AnyStation(RuleBasedStateMachine):
         self.outputs: dict[int, Output] = {}
         self.changed: dict[int, float] = {}
         self.withdrawn: dict[int, float] = {}
+        self.faulted: dict[int, float] = {}
+        self.cables: dict[int, float | None] = {}
+        self.relays: dict[int, bool] = {}
+        self.lost: set[int] = set()
+        self.bare: dict[int, float] = {}
+        self.stopping: dict[int, set[FaultCode]] = {}
+        self.interrupted: set[int] = set()
+        self.error_until: dict[int, float] = {}
         self.locks = dict.fromkeys(EVSES, LockState.UNLOCKED)
         self.pilots: dict[int, PilotState] = {}
         self.asks = []
@@ -152,6 +175,7 @@ class AnyStation(RuleBasedStateMachine):
         self._send(make(self.ref))
 
     def _take(self, effects: list[Effect]) -> None:
+        permitted = {evse for evse, output in self.outputs.items() if output.permit}
         for effect in effects:
             match effect:
                 case Save(kind=kind, key=key, value=None):
@@ -174,6 +198,32 @@ class AnyStation(RuleBasedStateMachine):
                     pass
         if any(isinstance(effect, Reboot) for effect in effects):
             self._start(StopReason.REBOOT)
+        else:
+            self._watch(permitted)
+
+    def _watch(self, permitted: set[int]) -> None:
+        """After a turn: since when contactors are closed without permission, and who has to wait after an error."""
+        view = self.station.view(self._now())
+        for evse in EVSES:
+            bare = self.relays.get(evse, False) and not self.outputs[evse].permit and not self.lost & {0, evse}
+            if not bare:
+                self.bare.pop(evse, None)
+            else:
+                self.bare.setdefault(evse, self.mono)
+            stopping = {code for code in (*view.faults, *view.evse(evse).faults) if faults.stops_energy(code)}
+            begun = (stopping - self.stopping.get(evse, set())) - NO_WAIT
+            if begun and (evse in permitted or self.mono < self.error_until.get(evse, 0.0)):
+                self.interrupted.add(evse)
+            self.stopping[evse] = stopping
+            if self.pilots.get(evse) is PilotState.A:
+                self.interrupted.discard(evse)
+                self.error_until.pop(evse, None)
+            if evse in self.interrupted and not stopping:
+                self.interrupted.discard(evse)
+                self.error_until[evse] = self.mono + safety.ERROR_WAIT_S
+            if self.outputs[evse].pilot is PilotSignal.PWM:
+                assert evse not in self.interrupted
+                assert self.mono >= self.error_until.get(evse, 0.0) - 1e-6, "an error is waited after"
 
     def _changes(self, output: Output) -> None:
         """The times of IEC 61851-1 between two levels."""
@@ -185,8 +235,14 @@ class AnyStation(RuleBasedStateMachine):
             assert since >= safety.PWM_CHANGE_S - 1e-6, "more current, too soon after another change"
         if before.pilot is PilotSignal.PWM and output.pilot is not PilotSignal.PWM:
             self.withdrawn[evse] = self.mono
-        if before.pilot is PilotSignal.FAULT and output.pilot is PilotSignal.PWM:
-            raise AssertionError("state F is followed by X1")
+        if output.pilot is PilotSignal.PWM is not before.pilot:
+            assert before.pilot is PilotSignal.OFF, "state F is followed by X1"
+            assert self.mono - self.faulted.get(evse, -1e9) >= safety.X1_AFTER_EF_S - 1e-6, "by X1 for so long"
+            assert self.mono - self.withdrawn.get(evse, -1e9) >= safety.STEP_X1_S - 1e-6, "X1 between two offers"
+        if before.pilot is PilotSignal.FAULT:
+            self.faulted[evse] = self.mono
+        at_f = output.pilot is PilotSignal.FAULT
+        assert not at_f or self.pilots.get(evse) is PilotState.A or INFOS[evse - 1].has_pilot, "the board makes its own"
         assert not (output.permit and output.pilot is PilotSignal.FAULT)
         self.changed[evse] = self.mono
 
@@ -210,15 +266,20 @@ class AnyStation(RuleBasedStateMachine):
     @rule(evse=evse_numbers, state=st.sampled_from("ABBCCCDEF"))
     def pilot(self, evse: int, state: str) -> None:
         self.pilots[evse] = PilotState(state)
+        if state == "A":  # whoever comes next has seen nothing of what was before
+            self.withdrawn.pop(evse, None)
+            self.faulted.pop(evse, None)
         self._send(PilotChanged(evse, PilotState(state)))
 
     @rule(evse=evse_numbers, cable=st.sampled_from((None, 13.0, 32.0, 2.0)))
     def cable(self, evse: int, cable: float | None) -> None:
+        self.cables[evse] = cable
         self._send(ProximityChanged(evse, cable))
 
     @rule(evse=evse_numbers, closed=st.booleans())
     def relay(self, evse: int, closed: bool) -> None:
         """Whatever it was told."""
+        self.relays[evse] = closed
         self._send(PowerPathChanged(evse, closed))
 
     @rule(state=st.sampled_from(LockState))
@@ -232,17 +293,32 @@ class AnyStation(RuleBasedStateMachine):
         output = self.outputs[evse]
         if evse == 1:
             self.lock(LockState.LOCKED if output.locked else LockState.UNLOCKED)
-        self._send(PowerPathChanged(evse, self.outputs[evse].permit))
+        self.relay(evse, self.outputs[evse].permit)
 
     @rule(evse=evse_numbers, occupied=st.booleans())
     def bay(self, evse: int, occupied: bool) -> None:
         self._send(BayChanged(evse, occupied))
 
-    @rule(evse=evse_numbers, more=st.integers(-50, 500), signed=st.booleans())
-    def meter(self, evse: int, more: int, signed: bool) -> None:
+    @rule(
+        evse=evse_numbers,
+        more=st.integers(-50, 500),
+        signed=st.booleans(),
+        drawn=st.sampled_from(((), (0.0, 0.0, 0.0), (6.0,), (16.0, 60.0, 16.0), (60.0, 60.0, 60.0))),
+        celsius=st.sampled_from((None, 20.0, 75.0)),
+    )
+    def meter(
+        self,
+        evse: int,
+        more: int,
+        signed: bool = False,
+        drawn: tuple[float, ...] = (),
+        celsius: float | None = None,
+    ) -> None:
         """Asked for or not; a meter may have been replaced and start from less."""
         self.register[evse] += more
-        self._send(MeterRead(evse, MeterReading(self.register[evse], signed="OCMF|{}|{}" if signed else None)))
+        record = "OCMF|{}|{}" if signed else None
+        reading = MeterReading(self.register[evse], current_a=drawn, signed=record, temperature_c=celsius)
+        self._send(MeterRead(evse, reading))
 
     @rule(evse=evse_numbers)
     def meter_fails(self, evse: int) -> None:
@@ -250,13 +326,18 @@ class AnyStation(RuleBasedStateMachine):
 
     @rule(evse=st.sampled_from((0, 1, 2, 7)), code=st.sampled_from(FaultCode), active=st.booleans())
     def fault(self, evse: int, code: FaultCode, active: bool) -> None:
+        self._report(evse, code, active=active)
+
+    def _report(self, evse: int, code: FaultCode, *, active: bool) -> None:
+        if code is FaultCode.INTERNAL_ERROR:
+            self.lost = self.lost | {evse} if active else self.lost - {evse}
         self._send(Fault(evse, code, active, "test"))
 
     @rule()
     def faults_clear(self) -> None:
         for evse in (0, *EVSES):
             for code in FaultCode:
-                self._send(Fault(evse, code, False))
+                self._report(evse, code, active=False)
 
     # --- a session that goes well, so that the rest has something to disturb --------------------------------------------
 
@@ -341,6 +422,74 @@ class AnyStation(RuleBasedStateMachine):
         self.save_failed = failed
         self._send(events.SaveFailed("disk full") if failed else events.Saved())
 
+    @rule(
+        amps=st.sampled_from((None, 0.0, 8.0, 16.0)),
+        phases=st.sampled_from((None, 1)),
+        evse=st.sampled_from((0, *EVSES)),
+    )
+    def limit(self, amps: float | None, phases: int | None, evse: int) -> None:
+        """A charging profile, or none any more."""
+        if amps is None:
+            self._command(events.ClearProfiles)
+        else:
+            profile = limited(1, Purpose.TX_DEFAULT, (0, amps), phases=phases)
+            self._command(lambda ref: events.InstallProfile(ref, profile, evse))
+
+    @rule(evse=st.sampled_from((0, *EVSES)))
+    def reset_fault(self, evse: int) -> None:
+        welded = {n for n in self.bare if FaultCode.EVSE_CONTACTOR_FAULT in self.stopping[n]}
+        self._command(lambda ref: events.ResetFault(ref, evse))
+        if evse in welded:
+            assert FaultCode.EVSE_CONTACTOR_FAULT in self.stopping[evse], "not while the mirror contact says closed"
+
+    # --- nothing is ever stuck ------------------------------------------------------------------------------------------
+
+    def _nobody(self) -> None:
+        """Everything works, nobody is there, and whoever has to has looked at what is latched."""
+        self.save_failed = False
+        for event in (events.Saved(), events.LinkUp()):
+            self._send(event)
+        for evse in EVSES:
+            self.relay(evse, False)
+            self.pilot(evse, "A")
+            self.cable(evse, None)
+            self.bay(evse, False)
+            self.meter(evse, 0, celsius=20.0)
+        self.lock(LockState.UNLOCKED)
+        self.faults_clear()
+        self._command(events.ClearProfiles)
+        self.availability(0, None, True)
+        for evse in (0, *EVSES):
+            self.reset_fault(evse)
+            if evse:
+                self.availability(evse, None, True)
+                self.availability(evse, 1, True)
+        for variable in ("TxStartPoint", "TxStopPoint"):
+            self.set_points(variable, POINTS[0][0])
+
+    @rule(evse=evse_numbers, patience=st.sampled_from((1.0, 400.0)))
+    def charges_again(self, evse: int, patience: float) -> None:
+        """From any state: as soon as everything is in order again, whoever comes can charge."""
+        self._nobody()
+        self.time(400.0)  # transactions whose vehicle may come back are over by then, and resets done
+        self._nobody()
+        self.time(patience)
+        self.bay(evse, True)
+        self.cable(evse, 32.0)
+        self.pilot(evse, "B")
+        self.meter(evse, 0)
+        if not self.station.view(self._now()).evse(evse).authorized:
+            self.ids += 1
+            self._send(CardPresented(evse, f"FRESH{self.ids}"))
+        while self.asks:
+            self._send(events.Answered(self.asks.pop().ask, TokenInfo(AuthStatus.ACCEPTED)))
+        self.obey(evse)
+        self.pilot(evse, "C")
+        self.time(CHARGES_WITHIN_S)
+        assert self.outputs[evse].permit, self.station.view(self._now()).evse(evse)
+        self.obey(evse)
+        assert self.station.view(self._now()).evse(evse).transaction is not None
+
     @rule(seconds=st.sampled_from((0.3, 1.0, 2.5, 11.0, 65.0, 400.0)))
     def time(self, seconds: float) -> None:
         end = self.mono + seconds
@@ -392,11 +541,13 @@ class AnyStation(RuleBasedStateMachine):
             if output.pilot is PilotSignal.PWM:
                 assert seen.pilot in (PilotState.B, PilotState.C, PilotState.D)
                 assert seen.authorized
+                coded = self.cables.get(info.evse)
+                assert info.fixed_cable or not info.has_pilot or (coded is not None and output.current_a <= coded)
                 assert output.current_a >= info.min_a
             if not output.permit:
                 continue
             assert seen.pilot is PilotState.C or (seen.pilot is PilotState.D and info.ventilated)
-            assert info.fixed_cable or self.locks[info.evse] is LockState.LOCKED
+            assert info.fixed_cable or not info.has_lock or self.locks[info.evse] is LockState.LOCKED
             assert not any(faults.stops_energy(code) for code in seen.faults)
             if output.pilot is not PilotSignal.PWM:
                 assert self.mono - self.withdrawn[info.evse] <= safety.LET_GO_S, "a vehicle has so long to let go"
@@ -405,6 +556,12 @@ class AnyStation(RuleBasedStateMachine):
             assert seen.token is not None
             starts_with_energy = "EnergyTransfer" in self.model.members("TxCtrlr", "TxStartPoint")
             assert seen.transaction is not None or starts_with_energy, "energy belongs to a transaction"
+
+    @invariant()
+    def a_contactor_that_is_closed_against_orders_is_a_fault(self) -> None:
+        for evse, since in self.bare.items() if self.up else ():
+            known = FaultCode.EVSE_CONTACTOR_FAULT in self.stopping[evse]
+            assert known or self.mono - since <= safety.OPENING_S + 1e-6
 
     @invariant()
     def one_transaction_per_evse(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hal.api import PilotState
+from hal.api import PilotSignal, PilotState
 from station.clock import Now
 from station.core.effects import Effect, Output
 from station.core.events import Event
@@ -26,17 +26,24 @@ class Safety:
             return
         view = self._lab.view()
         for evse, output in newest.items():
-            why = unsafe(view, view.evse(evse)) if output.permit else None
+            if not output.permit:
+                continue
+            # A vehicle whose offer was withdrawn has a moment to let go; a fault gives it none.
+            letting_go = output.pilot is PilotSignal.OFF
+            why = dangerous(view.evse(evse)) if letting_go else unsafe(view, view.evse(evse))
             if why is not None:
                 self.broken.append(f"{now.mono:.3f} EVSE {evse}: permit although {why} (after {event!r})")
 
 
 def unsafe(view: StationView, evse: EvseView) -> str | None:
     """Why this EVSE must not give power, None when it may."""
-    if evse.pilot not in (PilotState.C, PilotState.D):
-        return f"the pilot is at {evse.pilot.value}"
     if not evse.authorized or evse.transaction is None:
         return "nobody is authorised"
-    if evse.faults:
-        return f"there are faults: {evse.faults}"
-    return "nothing can be saved" if view.save_failed else None
+    return "nothing can be saved" if view.save_failed else dangerous(evse)
+
+
+def dangerous(evse: EvseView) -> str | None:
+    """Why its contactor must be open at once, None when it need not."""
+    if evse.pilot not in (PilotState.C, PilotState.D):
+        return f"the pilot is at {evse.pilot.value}"
+    return f"there are faults: {evse.faults}" if evse.faults else None

@@ -71,7 +71,7 @@ def rows(effort: Effort) -> list[Row]:
         return []
     seconds = effort.times(20, 1)
     drivers, simulated = asyncio.run(_both(seconds))
-    note = f"a minute of {seconds} s in which nobody is plugged in"
+    note = f"a minute, from {seconds} s with nobody plugged in"
     return [
         Row(
             group="wire",

@@ -91,7 +91,12 @@ def test_what_needs_the_bench_is_not_supported() -> None:
                 "wait": {"duration": 1},
                 "speed": {"factor": 1},
             }
-            more = {"ev": {"state": "C"}, "meter": {"energy_wh": 1}, "temperature": {"celsius": 20}}
+            more = {
+                "ev": {"state": "C"},
+                "meter": {"energy_wh": 1},
+                "temperature": {"celsius": 20},
+                "wire": {"plugged": False},
+            }
             with pytest.raises(ControlError, match="no simulated board") as caught:
                 await station.control.do(name, {**arguments, **more}.get(name, {}))
             assert caught.value.code == "unsupported", name

@@ -298,6 +298,8 @@ def test_a_reboot_comes_last_of_all(disk: Disk) -> None:
     bench.log.clear()
     bench.command(lambda ref: Reset(ref, ResetKind.IMMEDIATE))
     assert bench.kinds()[:2] == ["output", "reply"]
+    assert bench.level.pilot is PilotSignal.OFF
+    bench.send(PilotChanged(1, PilotState.B))
     assert not bench.level.permit
     assert "reboot" not in bench.kinds(), "the last reading is awaited"
     bench.send(PowerPathChanged(1, False), MeterRead(1, MeterReading(1234.0)))

@@ -206,3 +206,24 @@ async def test_the_same_level_again_is_no_work(level: Output) -> None:
         outputs.want(level)
         await idle()
         assert unit.tries == tries
+
+
+@in_virtual_time
+async def test_a_permission_taken_away_overtakes_what_the_board_is_being_told() -> None:
+    """LAW 2: a raise whose answer is late does not hold up what restricts."""
+    unit = Unit()
+    async with running(unit) as (outputs, _events):
+        outputs.want(POWER)
+        await idle()
+        unit.told.clear()
+        unit.gate = asyncio.Event()
+        outputs.want(Output(1, True, 20.0, PilotSignal.PWM, locked=True))
+        await idle()
+        slow, unit.gate = unit.gate, None
+        outputs.want(OFF)
+        await idle()
+        assert unit.told == [("permit", False, 3)], "the pilot is still on its way"
+        slow.set()
+        await idle()
+        assert unit.told[-1] != ("permit", True, 3)
+        assert ("pilot", PilotSignal.OFF, 0.0) in unit.told
