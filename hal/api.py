@@ -9,6 +9,7 @@ Events carry no time: whoever receives them stamps them.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -244,6 +245,15 @@ class Device(Protocol):
 
     async def close(self) -> None:
         """Leave the hardware in its safe state (forbid, X1) and release the port. Idempotent."""
+
+
+@runtime_checkable
+class Living(Device, Protocol):
+    """A device with a task of its own that keeps up with the hardware."""
+
+    @property
+    def life(self) -> asyncio.Task[None] | None:
+        """That task, between `start` and `close`. It ends before only when the driver failed: then the device is started anew."""
 
 
 class Reader(Device, Protocol):

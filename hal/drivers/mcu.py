@@ -10,8 +10,9 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from hal.api import Board, ControlLevel, EvseUnit, HalEvent, MeterReading, Sink
+from hal.api import Board, ControlLevel, EvseUnit, MeterReading
 from hal.bus.serial import SerialPort
+from hal.drivers.board_life import BoardLife
 from hal.drivers.gpio_lines import Gpio, LibGpiod
 from hal.drivers.mcu_connector import Connector, Level
 from hal.drivers.mcu_link import McuLink, Port
@@ -32,25 +33,27 @@ from hal.drivers.mcu_meter import McuMeter
 from hal.drivers.mcu_reach import Reach, supervision
 from hal.drivers.mcu_settings import McuSettings
 from hal.drivers.mcu_state import Announcer
-from hal.errors import BusError, DeviceError, HalError
+from hal.errors import BusError, DeviceError
 
 log = logging.getLogger("hal.mcu")
 
 KEEP_ALIVE_S = 1.0
 SETTLE_S = 0.5
 """A board that has just started tells how everything is within this."""
-RETURN_FIRST_S, RETURN_MOST_S = 0.5, 5.0
 ROUNDING_S = 0.001
 
 
-class Mcu:
+class Mcu(BoardLife):
     """The one Device of its Board; the Meter of a board that has one. It may be started again after `close`.
 
     port, gpio: instead of the serial port of the settings and the lines of this machine. telemetry: what the board has told
     beside, by connector and name.
     """
 
+    left = "the board was not told to open"
+
     def __init__(self, settings: McuSettings, port: Port | None = None, gpio: Gpio | None = None) -> None:
+        super().__init__(settings.line.port)
         self.settings = settings
         self.title = settings.board.title
         self.telemetry: dict[tuple[int, str], float] = {}
@@ -61,12 +64,7 @@ class Mcu:
         )
         self._unpermitted: set[Connector] = set()  # closed, and may not be
         self._meter = self._make_meter() if settings.meter else None
-        self._sink: Sink | None = None
-        self._up = False
         self._telling = False
-        self._why_down = "it was not started"
-        self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
         self.board = self._describe()
 
     def _make_meter(self) -> McuMeter:
@@ -106,35 +104,30 @@ class Mcu:
             connector_type=own.connector_type,
         )
 
-    # --- Device -------------------------------------------------------------------------------------------------------
+    # --- BoardLife ----------------------------------------------------------------------------------------------------
 
-    async def start(self, sink: Sink) -> None:
-        """Reach the board, leave it safe, tell how everything is. Raises BusError, DeviceError, ConfigError."""
-        await self._end_task()
+    def _begin(self) -> None:
         for connector in self.connectors:
             connector.level = Level(phases=connector.settings.phases)
-        self._sink = sink
-        try:
-            await self._arrive()
-        except BaseException:
-            self._sink = None
-            await self._let_go()
-            raise
-        self._task = asyncio.get_running_loop().create_task(self._supervise())
 
-    async def close(self) -> None:
-        """Forbid, X1, see the contactors open, release the port. Raises BusError, DeviceError when that cannot be had."""
-        started = self._task is not None
-        await self._end_task()
-        was_up, self._up, self._sink = self._up, False, None
-        why, self._why_down = self._why_down, "it was closed"
-        try:
-            if was_up:
-                await self.make_safe()
-        finally:
-            await self._let_go()
-        if started and not was_up:
-            raise BusError(f"{self._name}: {self.title} was not told to open, it is not reached: {why}")
+    async def _leave_safe(self) -> None:
+        await self.make_safe()
+
+    async def _release(self) -> None:
+        self._telling = False
+        await self._link.close()
+        self._reach.let_go()
+
+    def _tell_lost(self, why: str) -> None:
+        self._telling = True  # also of a board that was lost while it was being started
+        for connector in self.connectors:
+            connector.lose()
+            connector.announcer.trouble("lost", why)
+            self.tell(connector.announcer)
+        self._telling = False
+
+    def _tell_back(self) -> None:
+        self._over("lost", "watchdog")
 
     async def make_safe(self) -> None:
         """Forbid and X1 on all connectors, see them open. Raises BusError, DeviceError."""
@@ -158,18 +151,7 @@ class Mcu:
             await self._reach.meet()
             await self.make_safe()
         finally:
-            await self._let_go()
-
-    async def _let_go(self) -> None:
-        self._telling = False
-        await self._link.close()
-        self._reach.let_go()
-
-    async def _end_task(self) -> None:
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await self._release()
 
     # --- Meter --------------------------------------------------------------------------------------------------------
 
@@ -183,10 +165,6 @@ class Mcu:
 
     # --- for the connectors ---------------------------------------------------------------------------------------------
 
-    @property
-    def _name(self) -> str:
-        return self.settings.line.port
-
     def require_up(self) -> None:
         if not self._up:
             raise BusError(f"{self._name}: {self.title} is not reached: {self._why_down}")
@@ -199,10 +177,6 @@ class Mcu:
         if self._telling:
             for event in announcer.news():
                 self._emit(event)
-
-    def _emit(self, event: HalEvent) -> None:
-        if self._sink is not None:
-            self._sink(event)
 
     # --- what the board says --------------------------------------------------------------------------------------------
 
@@ -290,47 +264,6 @@ class Mcu:
                 connector.most_a = hello.max_a
         if self.settings.phase_switching and not hello.phase_switching:
             raise DeviceError(f"{title} cannot switch phases; set board.phase_switching to false")
-
-    async def _supervise(self) -> None:
-        """Keep up with the board; when it is lost, say so and come back. Until cancelled."""
-        try:
-            while True:
-                try:
-                    await self._watch()
-                except HalError as error:
-                    self._lose(str(error))
-                await self._return()
-        except Exception as error:
-            log.exception("%s: the driver failed", self._name)
-            self._lose(f"the driver failed: {type(error).__name__}")
-            raise
-
-    def _lose(self, why: str) -> None:
-        self._up = False
-        self._telling = True  # also of a board that was lost while it was being started
-        self._why_down = why
-        log.error("%s: lost, tried again: %s", self._name, why)
-        for connector in self.connectors:
-            connector.lose()
-            connector.announcer.trouble("lost", why)
-            self.tell(connector.announcer)
-        self._telling = False
-
-    async def _return(self) -> None:
-        """Reach the board again, however long it takes."""
-        delay = RETURN_FIRST_S
-        while not self._up:
-            await self._let_go()
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, RETURN_MOST_S)
-            try:
-                await self._arrive()
-            except HalError as error:
-                if str(error) != self._why_down:
-                    log.info("%s: not yet: %s", self._name, error)
-                self._up, self._why_down = False, str(error)
-        log.info("%s: %s answers again", self._name, self.title)
-        self._over("lost", "watchdog")
 
     async def _watch(self) -> None:
         """Keep-alives, levels, locks. Returns never; raises HalError when the board has to be reached anew."""

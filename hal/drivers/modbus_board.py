@@ -16,49 +16,41 @@ from hal.api import (
     Board,
     ControlLevel,
     EvseUnit,
-    Fault,
-    FaultCode,
-    HalEvent,
     PilotSignal,
-    Sink,
 )
 from hal.bus.modbus_rtu import ModbusBus, ModbusDevice
+from hal.drivers.board_life import EVSE, BoardLife
 from hal.drivers.modbus_board_drive import QUICK_S, Drive
 from hal.drivers.modbus_board_registers import Registers
 from hal.drivers.modbus_board_settings import ModbusBoardSettings, read_settings
 from hal.drivers.modbus_board_state import ASKING, CONNECTED, Announcer
 from hal.drivers.modbus_meter import Buses, ModbusMeter
-from hal.errors import BusError, ConfigError, DeviceError, HalError
+from hal.errors import BusError, ConfigError, DeviceError
 from hal.found import Found
 
 log = logging.getLogger("hal.modbus_board")
 
-EVSE = 1
-RETURN_FIRST_S = 0.5
-RETURN_MOST_S = 5.0
 MOST_FORGOTTEN = 3
 """A board that forgets at so many looks in a row does not forget: somebody else writes to it."""
 
 
-class ModbusBoard:
+class ModbusBoard(BoardLife):
     """The one Device of its Board; its Pilot and PowerPath too. It may be started again after `close`."""
+
+    left = "was not switched off"
 
     def __init__(self, settings: ModbusBoardSettings, bus: ModbusBus) -> None:
         self.settings = settings
         self._bus = bus
         device = ModbusDevice(bus, settings.unit, settings.timing)
         self._registers = Registers(device, settings.model)
+        super().__init__(f"{settings.model.name} ({self._registers.name})")
         self._drive = Drive(settings, self._registers)
         self._announcer = Announcer(EVSE, settings.model, fixed_cable=settings.fixed_cable)
         meter = settings.model.meter
         self._meter = ModbusMeter(meter, device, settings.max_a) if settings.meter and meter is not None else None
-        self._sink: Sink | None = None
-        self._up = False
         self._known = False  # it has answered as what it is meant to be
-        self._why_down = "it was not started"
         self._forgotten = 0
-        self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
         self.board = Board(
             name=settings.name,
             units=(self._unit(),),
@@ -85,47 +77,28 @@ class ModbusBoard:
             connector_type=settings.connector_type,
         )
 
-    @property
-    def _name(self) -> str:
-        return f"{self.settings.model.name} ({self._registers.name})"
+    # --- BoardLife ----------------------------------------------------------------------------------------------------
 
-    # --- Device -------------------------------------------------------------------------------------------------------
-
-    async def start(self, sink: Sink) -> None:
-        """Reach the board, switch it off, set it up, tell how everything is. Raises BusError, DeviceError."""
-        await self._end_task()
+    def _begin(self) -> None:
         self._drive.level.offer(PilotSignal.OFF, 0.0)
         self._drive.level.permit(False, asking=False)
         self._known = False
-        self._sink = sink
-        try:
-            await self._initialise()
-        except BaseException:
-            self._sink = None
-            self._up = False
-            await self._bus.close()
-            raise
-        self._task = asyncio.get_running_loop().create_task(self._supervise())
 
-    async def close(self) -> None:
-        """Switch off, see the contactor open, release the port. Raises BusError when it cannot be reached, DeviceError."""
-        started = self._task is not None
-        await self._end_task()
-        was_up, self._up, self._sink = self._up, False, None
-        why, self._why_down = self._why_down, "it was closed"
-        try:
-            if was_up:
-                await self._drive.make_safe()
-        finally:
-            await self._bus.close()
-        if started and not was_up:
-            raise BusError(f"{self._name}: was not switched off, it is not reached: {why}")
+    async def _leave_safe(self) -> None:
+        await self._drive.make_safe()
 
-    async def _end_task(self) -> None:
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    async def _release(self) -> None:
+        await self._bus.close()
+
+    async def _abandon(self) -> None:
+        """The bus opens by itself; meters may be on it too."""
+
+    def _tell_lost(self, why: str) -> None:
+        for event in self._announcer.lost(why):
+            self._emit(event)
+
+    def _tell_back(self) -> None:
+        """The look at it has told everything."""
 
     # --- levers: Pilot, PowerPath ---------------------------------------------------------------------------------------
 
@@ -170,11 +143,7 @@ class ModbusBoard:
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
-    def _emit(self, event: HalEvent) -> None:
-        if self._sink is not None:
-            self._sink(event)
-
-    async def _initialise(self) -> None:
+    async def _arrive(self) -> None:
         """A board that we know nothing of: whatever restricts comes first, then it is set up, armed and told of."""
         self._drive.forget()
         self._announcer.forget()
@@ -205,40 +174,6 @@ class ModbusBoard:
         for event in self._announcer.see(self._registers.words, now, closed=drive.closed, own_f=drive.own_f):
             self._emit(event)
 
-    async def _supervise(self) -> None:
-        """Keep up with the board; when it is lost, say so and come back. Until cancelled."""
-        try:
-            while True:
-                try:
-                    await self._watch()
-                except HalError as error:
-                    self._up = False
-                    self._why_down = str(error)
-                    log.error("%s: lost, tried again: %s", self._name, error)
-                    for event in self._announcer.lost(str(error)):
-                        self._emit(event)
-                await self._return()
-        except Exception as error:
-            log.exception("%s: the driver failed", self._name)
-            self._up = False
-            self._emit(Fault(EVSE, FaultCode.INTERNAL_ERROR, True, f"the driver failed: {type(error).__name__}"))
-            raise
-
-    async def _return(self) -> None:
-        """Reach the board again, however long it takes."""
-        delay = RETURN_FIRST_S
-        while not self._up:
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, RETURN_MOST_S)
-            try:
-                await self._initialise()
-            except HalError as error:
-                self._up = False
-                if str(error) != self._why_down:
-                    self._why_down = str(error)
-                    log.info("%s: not yet: %s", self._name, error)
-        log.info("%s: answers again", self._name)
-
     async def _watch(self) -> None:
         """Look, correct, wait. Returns never; raises HalError when the board has to be reached anew."""
         loop = asyncio.get_running_loop()
@@ -265,7 +200,7 @@ class ModbusBoard:
             self._forgotten = 0
             raise DeviceError(f"{self._name}: {place} changes again and again; is there another master on the bus?")
         log.warning("%s: %s is %d: it has restarted; set up again", self._name, place, self._registers.words[place])
-        await self._initialise()
+        await self._arrive()
 
     def _pause_s(self) -> float:
         """No faster than the device needs; with a watchdog, often enough to feed it."""

@@ -17,18 +17,15 @@ from hal.api import (
     ButtonPressed,
     ControlLevel,
     EvseUnit,
-    Fault,
-    FaultCode,
-    HalEvent,
     LockChanged,
     LockState,
     MeterReading,
     OnHostLoss,
     PilotSignal,
     ProximityChanged,
-    Sink,
 )
 from hal.bus.serial import SerialPort
+from hal.drivers.board_life import EVSE, BoardLife
 from hal.drivers.openevse_commands import Commands
 from hal.drivers.openevse_drive import QUICK_S, Drive
 from hal.drivers.openevse_link import Port, RapiLink
@@ -51,29 +48,29 @@ from hal.drivers.openevse_state import (
     is_closed,
     is_connected,
 )
-from hal.errors import BusError, DeviceError, HalError
+from hal.errors import BusError, DeviceError
 from hal.found import Found
 
 __all__ = ["OpenEvse", "claims", "create", "make_safe", "probe"]
 
 log = logging.getLogger("hal.openevse")
 
-EVSE = 1
-RETURN_FIRST_S = 0.5
-RETURN_MOST_S = 5.0
 ROUNDING_S = 0.001
 """A pause may end that much early: less than it is no pause to a loop that jumps from timer to timer."""
 SETTLE_S = 0.3
 """A board that has just started does not know yet whether a vehicle is there (it debounces for 0.25 s)."""
 
 
-class OpenEvse:
+class OpenEvse(BoardLife):
     """The one Device of its Board; its Pilot, PowerPath, Meter and Lock too. It may be started again after `close`.
 
     port: instead of the serial port of the settings.
     """
 
+    left = "OpenEVSE was not put to sleep"
+
     def __init__(self, settings: OpenEvseSettings, port: Port | None = None) -> None:
+        super().__init__(settings.line.port)
         self.settings = settings
         self.version = ""
         port = port or SerialPort(settings.line, speaks="rapi")
@@ -82,15 +79,10 @@ class OpenEvse:
         self._drive = Drive(settings.line.port, self._commands, self._saw)
         self._announcer = Announcer(EVSE)
         self._register = EnergyRegister()
-        self._sink: Sink | None = None
-        self._up = False
-        self._why_down = "it was not started"
         self._booted = False
         self._telling = False
         self._cable_told: bool | None = None
         self._locked: bool | None = None  # as wanted; None: nobody has said
-        self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
         armed = settings.heartbeat_s > 0
         self.board = Board(
             name=settings.name,
@@ -119,40 +111,16 @@ class OpenEvse:
             connector_type=settings.connector_type,
         )
 
-    # --- Device -------------------------------------------------------------------------------------------------------
+    # --- BoardLife ----------------------------------------------------------------------------------------------------
 
-    async def start(self, sink: Sink) -> None:
-        """Reach the board, put it to sleep, arm its supervision, tell how everything is. Raises BusError, DeviceError."""
-        await self._end_task()
+    def _begin(self) -> None:
         self._drive.level = Level()
-        self._sink = sink
-        try:
-            await self._reach()
-        except BaseException:
-            self._sink = None
-            await self._link.close()
-            raise
-        self._task = asyncio.get_running_loop().create_task(self._supervise())
 
-    async def close(self) -> None:
-        """Put the board to sleep, see the relay open, release the port. Raises BusError when it cannot be reached."""
-        started = self._task is not None
-        await self._end_task()
-        was_up, self._up, self._sink = self._up, False, None
-        why, self._why_down = self._why_down, "it was closed"
-        try:
-            if was_up:
-                await self._drive.make_safe()
-        finally:
-            await self._link.close()
-        if started and not was_up:
-            raise BusError(f"{self._name}: OpenEVSE was not put to sleep, it is not reached: {why}")
+    async def _leave_safe(self) -> None:
+        await self._drive.make_safe()
 
-    async def _end_task(self) -> None:
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    async def _release(self) -> None:
+        await self._link.close()
 
     # --- levers: Pilot, PowerPath, Lock ---------------------------------------------------------------------------------
 
@@ -234,14 +202,6 @@ class OpenEvse:
 
     # --- what the board says --------------------------------------------------------------------------------------------
 
-    @property
-    def _name(self) -> str:
-        return self.settings.line.port
-
-    def _emit(self, event: HalEvent) -> None:
-        if self._sink is not None:
-            self._sink(event)
-
     def _unasked(self, message: Message) -> None:
         match message:
             case Status():
@@ -270,7 +230,7 @@ class OpenEvse:
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
-    async def _reach(self) -> None:
+    async def _arrive(self) -> None:
         """Open the port and bring the board to the level. Raises HalError."""
         await self._link.open()
         await self._initialise()
@@ -332,41 +292,6 @@ class OpenEvse:
             found = await self._commands.supervision()
             if found is not None and found.interval_s:
                 await self._commands.arm(0, found.fallback_a)
-
-    async def _supervise(self) -> None:
-        """Keep up with the board; when it is lost, say so and come back. Until cancelled."""
-        try:
-            while True:
-                try:
-                    await self._watch()
-                except HalError as error:
-                    self._up = False
-                    self._why_down = str(error)
-                    log.error("%s: lost, tried again: %s", self._name, error)
-                    self._emit(Fault(EVSE, FaultCode.INTERNAL_ERROR, True, str(error)))
-                await self._return()
-        except Exception as error:
-            log.exception("%s: the driver failed", self._name)
-            self._up = False
-            self._emit(Fault(EVSE, FaultCode.INTERNAL_ERROR, True, f"the driver failed: {type(error).__name__}"))
-            raise
-
-    async def _return(self) -> None:
-        """Reach the board again, however long it takes."""
-        delay = RETURN_FIRST_S
-        while not self._up:
-            await self._link.close()
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, RETURN_MOST_S)
-            try:
-                await self._reach()
-            except HalError as error:
-                self._up = False
-                if str(error) != self._why_down:
-                    self._why_down = str(error)
-                    log.info("%s: not yet: %s", self._name, error)
-        log.info("%s: OpenEVSE %s answers again", self._name, self.version)
-        self._emit(Fault(EVSE, FaultCode.INTERNAL_ERROR, False))
 
     async def _watch(self) -> None:
         """Send pulses, look, correct. Returns never; raises HalError when the board has to be reached anew."""

@@ -14,8 +14,9 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from hal.api import Board, ControlLevel, EvseUnit, Fault, FaultCode, HalEvent, OnHostLoss, PilotSignal, Sink
+from hal.api import Board, ControlLevel, EvseUnit, OnHostLoss, PilotSignal, Sink
 from hal.bus.modbus_rtu import ModbusBus
+from hal.drivers.board_life import BoardLife
 from hal.drivers.gpio_lines import Gpio, LineOfChip
 from hal.drivers.relay_settings import CoilOutput, RelaySettings, read_settings
 from hal.drivers.relay_state import EVSE, OPEN_S, ROUNDING_S, WELDED, Judge, Level
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("hal.relay")
 
-RETURN_FIRST_S = 0.5
-RETURN_MOST_S = 5.0
 ON_POLL_S = 0.5
 IDLE_POLL_S = 2.0
 QUICK_POLL_S = 0.1
@@ -36,27 +35,25 @@ QUICK_POLL_S = 0.1
 CURRENT_MARGIN_A = 0.05
 
 
-class Relay:
+class Relay(BoardLife):
     """The one Device of its Board; its Pilot and PowerPath too. It may be started again after `close`.
 
     gpio, bus: instead of this machine's lines, and of a bus on the settings' port.
     """
 
+    left = "the contactor was not opened"
+
     def __init__(self, settings: RelaySettings, gpio: Gpio | None = None, bus: ModbusBus | None = None) -> None:
+        super().__init__(str(settings.contactor))
         self.settings = settings
         self.identity = ""
-        self._wake = asyncio.Event()
         self._wiring = Wiring(settings, self._wake.set, gpio, bus)
         self._judge = self._new_judge()
         self._level = Level()
-        self._sink: Sink | None = None
-        self._up = False
-        self._why_down = "it was not started"
         self._told: bool | None = None  # what the contactor was told last; None: an order is under way, or nobody knows
         self._renew_at = 0.0
         self._applying = asyncio.Lock()
-        self._tasks: list[asyncio.Task[None]] = []
-        self._name = str(settings.contactor)
+        self._watchdog: asyncio.Task[None] | None = None
         opens, words = supervision(settings)
         self.board = Board(
             name=settings.name,
@@ -85,46 +82,41 @@ class Relay:
             connector_type=settings.connector_type,
         )
 
-    # --- Device -------------------------------------------------------------------------------------------------------
+    # --- BoardLife ----------------------------------------------------------------------------------------------------
 
     async def start(self, sink: Sink) -> None:
-        """Open the contactor, verify what opens it without us, tell how everything is. Raises BusError, DeviceError, ConfigError."""
-        await self._end_tasks()
+        """As every board; then the watchdog is kept awake for as long as the board is looked after."""
+        await super().start(sink)
+        if self.settings.watchdog is not None and self._task is not None:
+            self._watchdog = asyncio.get_running_loop().create_task(self._keep_watchdog(self._task))
+
+    async def _end_task(self) -> None:
+        await super()._end_task()
+        watchdog, self._watchdog = self._watchdog, None
+        if watchdog is not None:
+            watchdog.cancel()
+            await asyncio.gather(watchdog, return_exceptions=True)
+
+    def _begin(self) -> None:
         self._level, self._judge = Level(), self._new_judge()
-        self._sink = sink
         if "mirror" not in self.settings.contacts:
             log.warning("%s: no mirror contact is wired: a welded contactor is not seen", self._name)
-        try:
-            await self._reach()
-        except BaseException:
-            self._up = False
-            self._sink = None
-            await self._wiring.close()
-            raise
-        loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._supervise())]
-        if self.settings.watchdog is not None:
-            self._tasks.append(loop.create_task(self._keep_watchdog(self._tasks[0])))
 
-    async def close(self) -> None:
-        """Open the contactor, see it open, release everything. Raises BusError when it cannot be reached, DeviceError: welded."""
-        started = bool(self._tasks)
-        await self._end_tasks()
-        was_up, self._up, self._sink = self._up, False, None
-        why, self._why_down = self._why_down, "it was closed"
-        try:
-            if was_up:
-                await open_and_see(self._wiring, self._name)
-        finally:
-            await self._wiring.close()
-        if started and not was_up:
-            raise BusError(f"{self._name}: the contactor was not opened, it is not reached: {why}")
+    async def _leave_safe(self) -> None:
+        await open_and_see(self._wiring, self._name)
 
-    async def _end_tasks(self) -> None:
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async def _release(self) -> None:
+        await self._wiring.close()
+
+    async def _abandon(self) -> None:
+        if self._wiring.at_hand:  # what is lost is something else: without it nobody may charge
+            with contextlib.suppress(HalError):
+                await self._wiring.switch(False)
+        await self._wiring.close()
+
+    def _tell_lost(self, why: str) -> None:
+        self._told = None
+        super()._tell_lost(why)
 
     # --- levers: Pilot, PowerPath -------------------------------------------------------------------------------------
 
@@ -199,11 +191,7 @@ class Relay:
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
-    def _emit(self, event: HalEvent) -> None:
-        if self._sink is not None:
-            self._sink(event)
-
-    async def _reach(self) -> None:
+    async def _arrive(self) -> None:
         """Everything opened, the contactor at the level, all told anew. Raises HalError."""
         await self._wiring.open()
         self._told = None
@@ -257,49 +245,6 @@ class Relay:
             settled_s = ON_POLL_S if self._told is not False else IDLE_POLL_S
             moments.append(QUICK_POLL_S if following and self._judge.contactor_fault is None else settled_s)
         return max(0.0, min(moments)) if moments else None
-
-    async def _supervise(self) -> None:
-        """Keep up with the board; when it is lost, say so and come back. Until cancelled."""
-        try:
-            while True:
-                try:
-                    await self._watch()
-                except HalError as error:
-                    self._lost(str(error))
-                await self._return()
-        except Exception as error:
-            log.exception("%s: the driver failed", self._name)
-            self._lost(f"the driver failed: {type(error).__name__}")
-            with contextlib.suppress(HalError):
-                await self._wiring.switch(False)
-            raise
-
-    def _lost(self, why: str) -> None:
-        self._up = False
-        self._why_down = why
-        self._told = None
-        log.error("%s: lost, tried again: %s", self._name, why)
-        self._emit(Fault(EVSE, FaultCode.INTERNAL_ERROR, True, why))
-
-    async def _return(self) -> None:
-        """Reach it again, however long it takes."""
-        delay = RETURN_FIRST_S
-        while not self._up:
-            if self._wiring.at_hand:  # what is lost is something else: without it nobody may charge
-                with contextlib.suppress(HalError):
-                    await self._wiring.switch(False)
-            await self._wiring.close()
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, RETURN_MOST_S)
-            try:
-                await self._reach()
-            except HalError as error:
-                self._up = False
-                if str(error) != self._why_down:
-                    self._why_down = str(error)
-                    log.info("%s: not yet: %s", self._name, error)
-        log.info("%s: answers again", self._name)
-        self._emit(Fault(EVSE, FaultCode.INTERNAL_ERROR, False))
 
     async def _keep_watchdog(self, life: asyncio.Task[None]) -> None:
         """Toggle the watchdog's line while the contactor is in our hand; whatever stops us stops that."""

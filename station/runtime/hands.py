@@ -20,6 +20,7 @@ from hal.api import (
     FaultCode,
     HalEvent,
     Indicator,
+    Living,
     Meter,
     MeterRead,
     PowerFailing,
@@ -29,6 +30,7 @@ from hal.api import (
 from hal.errors import BusError, DeviceError, HalError
 from station.core.effects import Cancel, Indicate, Output, SignReading, Start
 from station.core.events import Event, MeterFailed, SelfTested, SignedReading
+from station.runtime.fault_sources import FaultSources
 from station.runtime.jobs import Jobs
 from station.runtime.outputs import BoardOutputs
 
@@ -43,6 +45,8 @@ START_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 5.0
 OPEN_RETRY_FIRST_S = 1.0
 OPEN_RETRY_MOST_S = 60.0
+# Who reports faults of a board (see FaultSources).
+DRIVER, OUTPUTS, HOST = "driver", "outputs", "host"
 
 Submit = Callable[[Event], None]
 
@@ -53,7 +57,7 @@ class BoardHost:
     numbers: the board's EVSE number -> the station's.
     """
 
-    __slots__ = ("_board", "_lost", "_numbers", "_outputs", "_submit", "_wanted", "units")
+    __slots__ = ("_board", "_faults", "_lost", "_numbers", "_outputs", "_submit", "_wanted", "units")
 
     def __init__(self, board: Board, numbers: Mapping[int, int], submit: Submit) -> None:
         self._board = board
@@ -65,6 +69,7 @@ class BoardHost:
         self._wanted: dict[int, Output] = {}
         self._outputs: BoardOutputs | None = None
         self._lost = False
+        self._faults = FaultSources(submit)
 
     def want(self, output: Output) -> None:
         """Make `output` the level of its EVSE, as soon as the board is there; returns at once."""
@@ -78,15 +83,17 @@ class BoardHost:
         What a driver raises beside HalError is a bug: the board is left safe, and the next `run` begins from nothing.
         """
         delay = OPEN_RETRY_FIRST_S
-        while not await self._open():
-            await asyncio.sleep(delay)
-            delay = min(delay * 2, OPEN_RETRY_MOST_S)
-        # A board just opened is at none of the levels that it had before.
-        outputs = self._outputs = BoardOutputs(replace(self._board, units=tuple(self.units.values())), self._submit)
-        for output in self._wanted.values():
-            outputs.want(output)
         try:
-            await outputs.run()
+            while not await self._open():
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, OPEN_RETRY_MOST_S)
+            # A board just opened is at none of the levels that it had before.
+            outputs = self._outputs = BoardOutputs(
+                replace(self._board, units=tuple(self.units.values())), self._not_obeyed
+            )
+            for output in self._wanted.values():
+                outputs.want(output)
+            await self._converge(outputs)
         except Exception as error:
             self._outputs = None
             self._lost = True  # its end is reported when the board is open again
@@ -94,8 +101,26 @@ class BoardHost:
             await self.close()
             raise
 
+    async def _converge(self, outputs: BoardOutputs) -> None:
+        """Until cancelled, or until the task of a driver has failed: raises what it failed of, for nobody else is waiting for it."""
+        working = asyncio.get_running_loop().create_task(outputs.run())
+        waiting = {working} | {
+            device.life for device in self._board.devices if isinstance(device, Living) and device.life is not None
+        }
+        try:
+            while working in waiting:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    if not task.cancelled():  # one that is closed ends its task itself
+                        task.result()
+        finally:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+
     async def _open(self) -> bool:
         opened: list[Device] = []
+        self._faults.begin_anew(DRIVER)
+        self._faults.begin_anew(OUTPUTS)
         try:
             for device in self._board.devices:
                 opened.append(device)
@@ -107,6 +132,8 @@ class BoardHost:
             self._lost = True
             await self._close(opened)
             return False
+        self._faults.settle(DRIVER)
+        self._faults.settle(OUTPUTS)  # its levels are told anew
         if self._lost:
             log.info("board %s answers", self._board.name)
             self._report(active=False)
@@ -122,7 +149,10 @@ class BoardHost:
 
     def _report(self, *, active: bool, info: str = "") -> None:
         for evse in self.units:
-            self._submit(Fault(evse, FaultCode.INTERNAL_ERROR, active, info))
+            self._faults.report(HOST, Fault(evse, FaultCode.INTERNAL_ERROR, active, info))
+
+    def _not_obeyed(self, fault: Fault) -> None:
+        self._faults.report(OUTPUTS, fault)
 
     def alive(self) -> bool:
         """False when an output has been waiting for its board for too long (see `BoardOutputs.stuck`).
@@ -147,7 +177,10 @@ class BoardHost:
 
     def _take(self, event: HalEvent) -> None:
         """An event of the board, with the station's number."""
-        if isinstance(event, PowerFailing) or event.evse is None or event.evse == 0:
+        if isinstance(event, Fault):
+            if event.evse == 0 or event.evse in self._numbers:
+                self._faults.report(DRIVER, replace(event, evse=self._numbers.get(event.evse, 0)))
+        elif isinstance(event, PowerFailing) or event.evse is None or event.evse == 0:
             self._submit(event)
         elif event.evse in self._numbers:
             self._submit(replace(event, evse=self._numbers[event.evse]))

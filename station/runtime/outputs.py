@@ -14,7 +14,6 @@ from dataclasses import replace
 from hal.api import Board, EvseUnit, Fault, FaultCode, PilotSignal
 from hal.errors import HalError
 from station.core.effects import Output
-from station.core.events import Event
 
 log = logging.getLogger("station.outputs")
 
@@ -35,13 +34,14 @@ class BoardOutputs:
         "_changed",
         "_failing",
         "_forbidding",
+        "_overtaken",
         "_seen_waiting",
         "_submit",
         "_units",
         "_wanted",
     )
 
-    def __init__(self, board: Board, submit: Callable[[Event], None]) -> None:
+    def __init__(self, board: Board, submit: Callable[[Fault], None]) -> None:
         self._board = board
         self._submit = submit
         self._units: dict[int, EvseUnit] = {unit.evse: unit for unit in board.units}
@@ -49,6 +49,7 @@ class BoardOutputs:
         self._applied: dict[int, Output] = {}
         self._applying: int | None = None
         self._forbidding: set[asyncio.Task[None]] = set()
+        self._overtaken: set[int] = set()  # forbidden while the task was in the driver
         self._failing: set[int] = set()
         self._seen_waiting: dict[int, Output] = {}
         self._changed = asyncio.Event()
@@ -65,7 +66,9 @@ class BoardOutputs:
 
     async def _forbid(self, unit: EvseUnit, output: Output) -> None:
         """Ahead of the task, which is in its driver; that does it again when its turn comes, and says so when it fails."""
-        if self._wanted.get(unit.evse) is output:
+        newest = self._wanted.get(unit.evse, output)  # a later level may forbid as well, and has nothing to take away
+        if not newest.permit:
+            self._overtaken.add(unit.evse)
             with contextlib.suppress(HalError):
                 await unit.power.permit(False, output.phases)
 
@@ -108,6 +111,7 @@ class BoardOutputs:
         for evse, unit in self._units.items():
             while (wanted := self._wanted.get(evse)) is not None and not wanted.same_level(self._applied.get(evse)):
                 self._applying = evse
+                self._overtaken.discard(evse)
                 try:
                     reached = await self._apply(unit, wanted, self._applied.get(evse))
                 except HalError as error:
@@ -116,6 +120,9 @@ class BoardOutputs:
                     break
                 finally:
                     self._applying = None
+                if evse in self._overtaken:
+                    self._overtaken.discard(evse)
+                    reached = replace(reached, permit=False)
                 self._applied[evse] = reached
                 self._obeys(evse)
         return good

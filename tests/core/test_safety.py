@@ -9,6 +9,7 @@ from station.core import safety
 from station.core.effects import Output
 from station.core.events import ShutdownRequested
 from station.core.evse import UNCODED
+from station.core.state_safety import Step
 from station.core.types import ChargingState, EvseInfo, StopReason
 from tests.core.rig import Rig
 from tests.core.safety_rig import STOPS, Bench, Mark

@@ -119,7 +119,7 @@ async def test_a_probe_and_the_safe_command_at_a_board_whose_program_has_gone() 
         await board.units[0].power.permit(True, 3)
         await listener.relay(True)
         await board.devices[0]._end_task()  # type: ignore[attr-defined]  # it dies
-        await board.devices[0]._let_go()  # type: ignore[attr-defined]
+        await board.devices[0]._release()  # type: ignore[attr-defined]
         before = await emulator.tell(look=True)
         found = await probe(emulator.port, 10.0)
         assert found is not None

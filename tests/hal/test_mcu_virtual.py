@@ -159,7 +159,7 @@ async def test_closing_waits_for_the_contactor_and_says_when_it_stays_closed() -
 async def test_the_safe_command_opens_without_a_reset_or_says_why_not() -> None:
     bench = await charging(McuBench())
     await bench.driver._end_task()  # the program dies
-    await bench.driver._let_go()
+    await bench.driver._release()
     resets = bench.look()["resets"]
     other = McuBench()
     other.port.device = bench.port.device

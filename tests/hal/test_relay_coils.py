@@ -149,8 +149,8 @@ async def test_pulses_are_renewed_and_end_by_themselves() -> None:
     assert set(written) == {f"05{FLASH_ON:04x}003c"}
     assert 28 <= len(written) <= 32
     # The program dies: nobody says anything any more.
-    for task in bench.driver._tasks:
-        task.cancel()
+    assert bench.driver._task is not None
+    bench.driver._task.cancel()
     await asyncio.sleep(6.1)
     assert not bench.order(look=True)["closed"]
 
@@ -347,7 +347,7 @@ async def test_a_session_with_the_board_in_its_own_process(tmp_path: Path) -> No
         # The program dies while it charges; the one after it makes the board safe.
         await allow(unit)
         await listener.relay(True)
-        await device._end_tasks()  # type: ignore[attr-defined]  # what a crash would do
+        await device._end_task()  # type: ignore[attr-defined]  # what a crash would do
         await device._wiring.close()  # type: ignore[attr-defined]
         await make_safe(settings)
         assert not (await emulator.tell(look=True))["closed"]

@@ -13,11 +13,12 @@ READ = Request(1, Function.READ_INPUT, 0x0034, 2).encode()
 
 
 async def test_only_while_somebody_listens() -> None:
+    others = TAP.heard  # a station of another test may not be closed yet
     told: list[tuple[str, Json]] = []
     topics = WireTopics(lambda: 100.0, lambda topic, event: told.append((topic, event)))
     assert TOPICS.keys() >= ON_REQUEST
     topics.want(frozenset({"frame"}))
-    assert TAP.heard == ()
+    assert TAP.heard == others
     topics.want(frozenset({"frame", WIRE}))
     TAP.tell(Passed("/dev/a", "", Direction.SENT, READ))
     assert told == [], "never in the middle of a driver's work"
@@ -42,6 +43,6 @@ async def test_only_while_somebody_listens() -> None:
     assert {event["verdict"] for _, event in told} == {"noise"}
     TAP.tell(Passed("/dev/a", "", Direction.SENT, READ[:-1]))
     topics.want(frozenset())
-    assert TAP.heard == ()
+    assert TAP.heard == others
     await asyncio.sleep(0.3)
     assert len(told) == 2

@@ -195,6 +195,107 @@ def test_a_driver_that_crashes_leaves_the_board_safe_and_begins_anew(caplog: pyt
     assert "a bug" in caplog.text
 
 
+class Fragile(Balky):
+    """A device whose own task fails once, and which then cannot be switched; it reports a fault of its own, and forgets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.life: asyncio.Task[None] | None = None
+        self.well = asyncio.Event()
+
+    async def start(self, sink: Sink) -> None:
+        await super().start(sink)
+        if self.asked.count("start") == 1:
+            sink(Fault(1, FaultCode.GROUND_FAILURE, True))
+        self.life = asyncio.get_running_loop().create_task(self._live())
+
+    async def _live(self) -> None:
+        await self.well.wait()
+        raise ZeroDivisionError("a bug")
+
+    async def close(self) -> None:
+        await super().close()
+        self.well.clear()
+
+
+def test_a_driver_whose_own_task_fails_is_started_anew(caplog: pytest.LogCaptureFixture) -> None:
+    async def work() -> None:
+        sim = bench(1)
+        fragile = Fragile()
+        heard: list[Event] = []
+        host = BoardHost(replace(sim.board, devices=(sim, fragile)), {1: 1}, heard.append)
+        supervisor = Supervisor()
+        supervisor.watch("board", host.run)
+        await asyncio.sleep(1.0)
+        fragile.well.set()
+        await asyncio.sleep(0.1)
+        assert heard[-1] == Fault(1, FaultCode.INTERNAL_ERROR, True, "the driver failed: ZeroDivisionError")
+        await asyncio.sleep(5.0)
+        assert fragile.asked == ["start", "close", "start"]
+        ended = {event.code for event in heard if isinstance(event, Fault) and not event.active}
+        assert ended == {FaultCode.INTERNAL_ERROR, FaultCode.GROUND_FAILURE}
+        await supervisor.close()
+
+    on_virtual_time(work)
+    assert "a bug" in caplog.text
+
+
+def test_a_driver_that_fails_while_it_starts_is_reported_and_started_anew(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Balky):
+        async def start(self, sink: Sink) -> None:
+            await super().start(sink)
+            if self.asked.count("start") == 1:
+                raise ZeroDivisionError("a bug")
+
+    async def work() -> None:
+        sim = bench(1)
+        broken = Broken()
+        heard: list[Event] = []
+        host = BoardHost(replace(sim.board, devices=(broken, sim)), {1: 1}, heard.append)
+        supervisor = Supervisor()
+        supervisor.watch("board", host.run)
+        await asyncio.sleep(5.0)
+        faults = [event.active for event in heard if isinstance(event, Fault)]
+        assert faults == [True, False]
+        assert broken.asked == ["start", "close", "start"]
+        await supervisor.close()
+
+    on_virtual_time(work)
+    assert "a bug" in caplog.text
+
+
+def test_a_board_that_is_lost_and_does_not_obey_is_one_fault_until_both_are_over() -> None:
+    """The driver's own report and that of a level that did not arrive have the same code."""
+
+    async def work() -> None:
+        sim = bench(1)
+        unit = sim.board.units[0]
+        lost = True
+
+        class Power:
+            async def permit(self, allowed: bool, phases: int) -> None:
+                if lost:
+                    raise BusError("not reached")
+                await unit.power.permit(allowed, phases)
+
+        heard: list[Event] = []
+        host = BoardHost(replace(sim.board, units=(replace(unit, power=Power()),)), {1: 1}, heard.append)
+        task = asyncio.ensure_future(host.run())
+        await asyncio.sleep(0.1)
+        sim.fault(FaultCode.INTERNAL_ERROR, evse=1)
+        host.want(CHARGE)
+        await asyncio.sleep(0.2)
+        sim.clear(FaultCode.INTERNAL_ERROR, evse=1)
+        await asyncio.sleep(0.1)
+        assert all(event.active for event in heard if isinstance(event, Fault))
+        lost = False
+        await asyncio.sleep(5.0)
+        assert [event.active for event in heard if isinstance(event, Fault)] == [True, True, False]
+        task.cancel()
+
+    on_virtual_time(work)
+
+
 class Register:
     """A meter that answers when told to."""
 

@@ -12,7 +12,6 @@ import pytest
 from hal.api import Board, EvseUnit, Fault, FaultCode, PilotSignal
 from hal.errors import BusError
 from station.core.effects import Output
-from station.core.events import Event
 from station.runtime.outputs import RETRY_FIRST_S, BoardOutputs
 from station.sim.loop import VirtualLoop
 
@@ -50,7 +49,7 @@ class Unit:
 
 @asynccontextmanager
 async def running(*units: Unit) -> Any:
-    events: list[Event] = []
+    events: list[Fault] = []
     evses = tuple(EvseUnit(n, pilot=u, power=u, lock=u) for n, u in enumerate(units, start=1))
     outputs = BoardOutputs(Board("test", evses, ()), events.append)
     task = asyncio.create_task(outputs.run())
@@ -227,3 +226,41 @@ async def test_a_permission_taken_away_overtakes_what_the_board_is_being_told() 
         await idle()
         assert unit.told[-1] != ("permit", True, 3)
         assert ("pilot", PilotSignal.OFF, 0.0) in unit.told
+
+
+@in_virtual_time
+async def test_what_forbids_overtakes_also_when_a_second_level_that_forbids_follows_at_once() -> None:
+    """LAW 2: a fault brings several levels in one turn of the loop; the last one has no permission to take away any more."""
+    unit = Unit()
+    async with running(unit) as (outputs, _events):
+        outputs.want(POWER)
+        await idle()
+        unit.told.clear()
+        unit.gate = asyncio.Event()
+        outputs.want(Output(1, True, 20.0, PilotSignal.PWM, locked=True))
+        await idle()
+        unit.gate = None
+        outputs.want(OFF)
+        outputs.want(Output(1, False, 0.0, PilotSignal.FAULT, locked=True))
+        await idle()
+        assert unit.told == [("permit", False, 3)]
+
+
+@in_virtual_time
+async def test_a_permission_that_was_overtaken_is_given_again_when_it_is_wanted_again() -> None:
+    unit = Unit()
+    async with running(unit) as (outputs, _events):
+        outputs.want(POWER)
+        await idle()
+        unit.gate = asyncio.Event()
+        more = Output(1, True, 20.0, PilotSignal.PWM, locked=True)
+        outputs.want(more)
+        await idle()
+        slow, unit.gate = unit.gate, None
+        outputs.want(OFF)
+        await idle()
+        outputs.want(more)
+        await idle()
+        slow.set()
+        await idle()
+        assert [what for what in unit.told if what[0] == "permit"][-2:] == [("permit", False, 3), ("permit", True, 3)]
