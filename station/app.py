@@ -32,6 +32,7 @@ from station.ocpp.dialect import DialectSettings, StationIdentity
 from station.ocpp.expert import Expert
 from station.ocpp.link_settings import LinkSettings
 from station.runtime.certificates import CertificateManager, CertificateSettings, open_files, opener
+from station.runtime.fault_sources import FaultSources
 from station.runtime.filework import FileSettings, FileWork, installed
 from station.runtime.gateway import Gateway, Scheduler
 from station.runtime.hands import BoardHost, StationHands
@@ -111,8 +112,9 @@ class StationApp:
                 charging=setup.charging,
             )
             self.jobs = Jobs(self.store, self._job_reported)
-            self.hosts = tuple(self._host(name, board) for name, board in self.boards.items())
-            self.readers = tuple(ReaderHost(reader, self._submit) for reader in around.readers())
+            faults = FaultSources(self._submit)
+            self.hosts = tuple(self._host(name, board, faults) for name, board in self.boards.items())
+            self.readers = tuple(ReaderHost(reader, self._submit, faults) for reader in around.readers())
             self.hands = StationHands(self.hosts, self._submit, self.jobs, self._reboot)
             # The gateway needs the client and the client the gateway.
             self.gateway = Gateway(station, self.store, self.clock, self._scheduler, None, self.hands)
@@ -199,9 +201,9 @@ class StationApp:
     def _infos(self) -> Sequence[EvseInfo]:
         return tuple(_info(setup, self._unit(setup), self.boards[setup.board]) for setup in self.setup.evses)
 
-    def _host(self, name: str, board: Board) -> BoardHost:
+    def _host(self, name: str, board: Board, faults: FaultSources) -> BoardHost:
         numbers = {setup.unit: setup.evse for setup in self.setup.evses if setup.board == name}
-        return BoardHost(board, numbers, self._submit)
+        return BoardHost(board, numbers, self._submit, faults)
 
     def _client_settings(self) -> ClientSettings:
         setup = self.setup

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -30,8 +29,9 @@ from hal.errors import ConfigError
 from hal.meters.model import MeterModel
 from hal.meters.model import parse as parse_meter
 from hal.settings import SettingsReader
+from hal.shelf import Shelf
 
-HERE = Path(__file__).parent
+SHELF = Shelf("board", Path(__file__).parent)
 MOST_A = 80.0
 FLAGS = ("ventilated",)
 KINDS = ("number", "hex", "version", "text")
@@ -42,29 +42,17 @@ _NEEDED = ("state", "amps")
 
 def names() -> tuple[str, ...]:
     """The boards that are shipped, sorted."""
-    return tuple(sorted(path.stem for path in HERE.glob("*.toml")))
+    return SHELF.names()
 
 
 def load(name: str) -> BoardModel:
     """A shipped board by its name, or a file by its path (it ends in .toml). Raises ConfigError naming what is wrong."""
-    if name.endswith(".toml"):
-        return _load(Path(name).absolute())
-    if name not in names():
-        raise ConfigError(
-            f"board.model: unknown board {name!r}; known are {', '.join(names())}, or a path to a .toml file"
-        )
-    return _load(HERE / f"{name}.toml")
+    return _load(SHELF.path(name))
 
 
 @cache
 def _load(path: Path) -> BoardModel:
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"board.model: {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not TOML: {error}") from error
-    return parse(path.name, values)
+    return parse(path.name, SHELF.values(path))
 
 
 def parse(where: str, values: Mapping[str, object]) -> BoardModel:

@@ -19,6 +19,9 @@ UNPERMITTED_S = 3.0
 """So long may current flow that nobody has permitted: the permission is on its way."""
 TRY_AGAIN_S = 30.0
 """When a current that the board has made smaller is told again."""
+LEAVE_S, LEFT_S = 3.0, 4.5
+"""At the end of the program: so long the vehicle has to let go before it is opened under load, and so long it is waited for. A station
+gives a driver 5 s to close, and the safe command of its service has 6 s."""
 QUICK_S = 0.5
 """Pause between looks while the contactor is to open."""
 
@@ -269,10 +272,13 @@ class Drive:
     async def make_safe(self) -> None:
         """Off, and the contactor seen open; under load when the vehicle does not let go. Raises BusError, DeviceError."""
         loop = asyncio.get_running_loop()
+        began = loop.time()
+        if not self._registers.words:
+            self._contactor.closed = True  # nobody has looked: it counts as closed until it is seen open
         self.level = Level()
         await self.order()
         await self.look()
-        cut_at, over = loop.time() + OPEN_S, loop.time() + 2.0 * OPEN_S
+        cut_at, over = began + LEAVE_S, began + LEFT_S
         while self.closed:
             if loop.time() > over:
                 raise DeviceError(

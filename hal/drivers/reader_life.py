@@ -33,6 +33,11 @@ class ReaderLife(ABC):
         """Where it stands; 0: for the whole station."""
         return self._evse
 
+    @property
+    def life(self) -> asyncio.Task[None] | None:
+        """See hal.api.Living."""
+        return self._task
+
     async def start(self, sink: Sink) -> None:
         """Reach it. Raises BusError, DeviceError."""
         await self.close()

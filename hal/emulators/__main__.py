@@ -19,7 +19,7 @@ import hal.emulators
 from hal.emulators.serve import Emulated, PtyPlug, Server, TcpPlug, run
 from hal.errors import HalError
 
-NOT_DEVICES = {"__main__", "serve", "process", "modbus_signing"}
+NOT_DEVICES = {"__main__", "serve", "process", "modbus_frames", "modbus_signing"}
 EPILOG = """\
 The first line on standard output is the port for the station's configuration. Then each line of JSON on standard
 input, for example {"noise": 0.1} or {"hang_up": 2.0}, is answered by one line. Knobs of every wire: noise, delay_s,

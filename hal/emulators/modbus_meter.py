@@ -15,13 +15,11 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from hal.emulators.modbus_frames import ILLEGAL_ADDRESS, ILLEGAL_FUNCTION, Frames
 from hal.errors import ConfigError
 from hal.meters.identity import IdentityField
 from hal.meters.model import MeterModel, Register, load
 
-STALE_S = 0.05
-"""A request that stands still for so long is forgotten. Generous: the scheduler may split what was written at once."""
-_ILLEGAL_FUNCTION, _ILLEGAL_ADDRESS = 1, 2
 _POWERS = {"current_a": -2, "voltage_v": -1, "frequency_hz": -2, "power_w": 0, "power_phase_w": 0}
 """Power of ten that meters with registers for it use; energy has 10 Wh in the BSM, 1 Wh in others."""
 
@@ -32,18 +30,6 @@ class Extra(Protocol):
     def word(self, address: int, now: float) -> int | None: ...
     def write(self, address: int, words: list[int], now: float) -> bool: ...
     def lose_power(self) -> None: ...
-
-
-def checksum(data: bytes) -> bytes:
-    """CRC of a frame, low byte first: bit by bit, as the standard draws it."""
-    crc = 0xFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc, out = crc >> 1, crc & 1
-            if out:
-                crc ^= 0xA001
-    return struct.pack("<H", crc)
 
 
 class EmulatedMeter:
@@ -186,30 +172,13 @@ class ModbusMeters:
 
     def __init__(self, meters: Mapping[int, EmulatedMeter]) -> None:
         self.meters = meters
-        self.wrong_checksum = 0
+        self.frames = Frames()
         self.foreign = 0
-        self._received = b""
-        self._heard_s = 0.0
 
     def feed(self, data: bytes, now: float) -> bytes:
-        if now - self._heard_s > STALE_S:
-            self._received = b""
-        self._heard_s = now
-        self._received += data
         for meter in self.meters.values():
             meter.count(now)
-        answer = b""
-        while len(self._received) >= 8:
-            length = 9 + self._received[6] if self._received[1] == 16 else 8
-            frame = self._received[:length]
-            if len(frame) < length:
-                break
-            if frame[-2:] != checksum(frame[:-2]):
-                self._received = self._received[1:]
-                continue
-            self._received = self._received[length:]
-            answer += self._answer(frame, now)
-        return answer
+        return b"".join([self._answer(frame, now) for frame in self.frames.feed(data, now)])
 
     def due(self, now: float) -> float | None:
         return None
@@ -218,7 +187,7 @@ class ModbusMeters:
         return b""
 
     def power(self, on: bool, now: float) -> None:
-        self._received = b""
+        self.frames.forget()
         for meter in self.meters.values():
             meter.count(now)
             if not on:
@@ -235,11 +204,7 @@ class ModbusMeters:
             self.foreign -= 1
             unit = unit % 247 + 1
         body = bytes((unit,)) + self._body(meter, frame, now)
-        check = checksum(body)
-        if self.wrong_checksum:
-            self.wrong_checksum -= 1
-            check = bytes((check[0] ^ 0x5A, check[1]))
-        return body + check
+        return self.frames.seal(body)
 
     def _body(self, meter: EmulatedMeter, frame: bytes, now: float) -> bytes:
         function = frame[1]
@@ -249,14 +214,14 @@ class ModbusMeters:
         if function in {3, 4}:
             words = meter.read(function, address, amount, now)
             if words is None:
-                return bytes((function | 0x80, _ILLEGAL_ADDRESS))
+                return bytes((function | 0x80, ILLEGAL_ADDRESS))
             return bytes((function, 2 * len(words))) + struct.pack(f">{len(words)}H", *words)
         if function in {6, 16} and meter.extra is not None:
             written = [amount] if function == 6 else list(struct.unpack(f">{amount}H", frame[7:-2]))
             if meter.extra.write(address, written, now):
                 return bytes((function,)) + frame[2:6]
-            return bytes((function | 0x80, _ILLEGAL_ADDRESS))
-        return bytes((function | 0x80, _ILLEGAL_FUNCTION))
+            return bytes((function | 0x80, ILLEGAL_ADDRESS))
+        return bytes((function | 0x80, ILLEGAL_FUNCTION))
 
     def control(self, order: Mapping[str, object], now: float) -> dict[str, object]:
         for meter in self.meters.values():
@@ -268,8 +233,10 @@ class ModbusMeters:
                 raise ConfigError(f"unit: must be one of {', '.join(map(str, self.meters))}, is {unit!r}")
             chosen = [meter for meter in chosen if meter.unit == unit]
         for name, value in order.items():
-            if name in {"wrong_checksum", "foreign"}:
-                setattr(self, name, _whole(name, value, 1_000_000))
+            if name == "foreign":
+                self.foreign = _whole(name, value, 1_000_000)
+            elif name == "wrong_checksum":
+                self.frames.wrong_checksum = _whole(name, value, 1_000_000)
             elif name != "unit":
                 for meter in chosen:
                     _turn(meter, name, value)

@@ -15,13 +15,12 @@ import math
 import struct
 from collections.abc import Mapping
 
-from hal.emulators.modbus_meter import STALE_S, checksum
+from hal.emulators.modbus_frames import ILLEGAL_ADDRESS, ILLEGAL_FUNCTION, ILLEGAL_VALUE, Frames
 from hal.errors import ConfigError
 
 TRAVEL_S = 0.03
 """How long a contactor takes to close or open."""
 FLASH_ON, MODES, ADDRESS, VERSION = 0x0200, 0x1000, 0x4000, 0x8000
-_ILLEGAL_FUNCTION, _ILLEGAL_ADDRESS, _ILLEGAL_VALUE = 1, 2, 3
 _SETTINGS: Mapping[str, tuple[int, int, int]] = {
     "unit": (1, 1, 247),
     "coils": (8, 1, 32),
@@ -43,14 +42,12 @@ class RelayCoils:
         self.wired = wired
         self.flags = dict.fromkeys(_FLAGS, False)
         self.mode = 0
-        self.wrong_checksum = 0
+        self.frames = Frames()
         self.closed = False
         self.closings = 0
         self.requests: list[str] = []
         self._coils: list[float] = [-math.inf] * wired["coils"]  # closed until then
         self._moves_at: float | None = None
-        self._received = b""
-        self._heard_s = 0.0
 
     # --- the board --------------------------------------------------------------------------------------------------
 
@@ -89,20 +86,8 @@ class RelayCoils:
     # --- the wire ---------------------------------------------------------------------------------------------------
 
     def feed(self, data: bytes, now: float) -> bytes:
-        if now - self._heard_s > STALE_S:
-            self._received = b""
-        self._heard_s = now
-        self._received += data
         self._move(now)
-        answer = b""
-        while len(self._received) >= 8:
-            frame = self._received[:8]
-            if frame[-2:] != checksum(frame[:-2]):
-                self._received = self._received[1:]
-                continue
-            self._received = self._received[8:]
-            answer += self._answer(frame, now)
-        return answer
+        return b"".join([self._answer(frame, now) for frame in self.frames.feed(data, now)])
 
     def _answer(self, frame: bytes, now: float) -> bytes:
         if frame[0] != self.wired["unit"] or self.flags["mute"]:
@@ -110,17 +95,13 @@ class RelayCoils:
         self.requests.append(frame[1:6].hex())
         address, value = struct.unpack(">HH", frame[2:6])
         body = frame[:1] + self._body(frame[1], address, value, now)
-        check = checksum(body)
-        if self.wrong_checksum:
-            self.wrong_checksum -= 1
-            check = bytes((check[0] ^ 0x5A, check[1]))
-        return body + check
+        return self.frames.seal(body)
 
     def _body(self, function: int, address: int, value: int, now: float) -> bytes:
         if function in {1, 2}:
             states = [self.coil(at, now) for at in range(len(self._coils))] if function == 1 else self._inputs()
             if not 1 <= value <= len(states) - address:
-                return _refused(function, _ILLEGAL_ADDRESS)
+                return _refused(function, ILLEGAL_ADDRESS)
             bits = sum(on << at for at, on in enumerate(states[address : address + value]))
             size = (value + 7) // 8
             return bytes((function, size)) + bits.to_bytes(size, "little")
@@ -128,7 +109,7 @@ class RelayCoils:
             return self._register(address)
         if function == 5:
             return self._write(address, value, now)
-        return _refused(function, _ILLEGAL_FUNCTION)
+        return _refused(function, ILLEGAL_FUNCTION)
 
     def _register(self, address: int) -> bytes:
         modes = {MODES + at: 0 for at in range(len(self._coils))} if self.wired["inputs"] else {}
@@ -136,19 +117,19 @@ class RelayCoils:
             modes[MODES + self.wired["contactor"]] = self.mode
         known = {VERSION: self.wired["version"], ADDRESS: self.wired["unit"], **modes}
         if address not in known or not self.wired["version"]:
-            return _refused(3, _ILLEGAL_ADDRESS)
+            return _refused(3, ILLEGAL_ADDRESS)
         return struct.pack(">BBH", 3, 2, known[address])
 
     def _write(self, address: int, value: int, now: float) -> bytes:
         echo = struct.pack(">BHH", 5, address, value)
         if address < len(self._coils):
             if value not in {0, 0xFF00}:
-                return _refused(5, _ILLEGAL_VALUE)
+                return _refused(5, ILLEGAL_VALUE)
             self._switch(address, math.inf if value else -math.inf, now)
             return echo
         number = address - FLASH_ON
         if not 0 <= number < len(self._coils) or self.flags["no_flash"]:
-            return _refused(5, _ILLEGAL_ADDRESS)
+            return _refused(5, ILLEGAL_ADDRESS)
         self._switch(number, math.inf if self.flags["no_timer"] else now + value / 10.0, now)
         return echo
 
@@ -166,7 +147,7 @@ class RelayCoils:
 
     def power(self, on: bool, now: float) -> None:
         """Without its supply no relay holds."""
-        self._received = b""
+        self.frames.forget()
         self._coils = [-math.inf] * len(self._coils)
         self._move(now)
         if not on:
@@ -179,8 +160,10 @@ class RelayCoils:
                 if not isinstance(value, bool):
                     raise ConfigError(f"{name}: must be true or false, is {value!r}")
                 self.flags[name] = value
-            elif name in {"mode", "wrong_checksum"}:
-                setattr(self, name, _whole(name, value, 0, 1_000_000))
+            elif name == "mode":
+                self.mode = _whole(name, value, 0, 1_000_000)
+            elif name == "wrong_checksum":
+                self.frames.wrong_checksum = _whole(name, value, 0, 1_000_000)
             elif name == "coil":
                 number = _whole(name, value, 0, len(self._coils) - 1)
                 self._switch(number, -math.inf if self.coil(number, now) else math.inf, now)

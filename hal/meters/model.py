@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -13,8 +12,9 @@ from hal.errors import ConfigError
 from hal.meters import identity
 from hal.meters.identity import IdentityField
 from hal.settings import SettingsReader
+from hal.shelf import Shelf
 
-HERE = Path(__file__).parent
+SHELF = Shelf("meter", Path(__file__).parent)
 WORDS = {"i16": 1, "u16": 1, "i32": 2, "u32": 2, "i64": 4, "u64": 4, "f32": 2, "t5": 2, "t6": 2}
 """Registers of each type. t5, t6 (Iskra): power of ten as i8, then 24 bits, unsigned or signed."""
 ORDERS = ("high-first", "low-first")
@@ -99,29 +99,17 @@ def halves(model: MeterModel, block: Block) -> tuple[Block, Block] | None:
 
 def names() -> tuple[str, ...]:
     """The meters that are shipped, sorted."""
-    return tuple(sorted(path.stem for path in HERE.glob("*.toml")))
+    return SHELF.names()
 
 
 def load(name: str) -> MeterModel:
     """A shipped meter by its name, or a file by its path (it ends in .toml). Raises ConfigError naming what is wrong."""
-    if name.endswith(".toml"):
-        return _load(Path(name).absolute())
-    if name not in names():
-        raise ConfigError(
-            f"meter.model: unknown meter {name!r}; known are {', '.join(names())}, or a path to a .toml file"
-        )
-    return _load(HERE / f"{name}.toml")
+    return _load(SHELF.path(name))
 
 
 @cache
 def _load(path: Path) -> MeterModel:
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"meter.model: {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not TOML: {error}") from error
-    return parse(path.name, values)
+    return parse(path.name, SHELF.values(path))
 
 
 def parse(where: str, values: Mapping[str, object]) -> MeterModel:

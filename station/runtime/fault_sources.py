@@ -15,7 +15,7 @@ Key = tuple[int, FaultCode]
 
 
 class FaultSources:
-    """The faults of one board. submit: takes those that really begin or end."""
+    """The faults that hardware reports. submit: takes those that really begin or end. source: who, one name for each."""
 
     __slots__ = ("_again", "_standing", "_submit")
 

@@ -54,12 +54,14 @@ Submit = Callable[[Event], None]
 class BoardHost:
     """One board at work: opened, kept open, translated, closed.
 
-    numbers: the board's EVSE number -> the station's.
+    numbers: the board's EVSE number -> the station's. faults: shared by all who may report a fault of the station as a whole.
     """
 
     __slots__ = ("_board", "_faults", "_lost", "_numbers", "_outputs", "_submit", "_wanted", "units")
 
-    def __init__(self, board: Board, numbers: Mapping[int, int], submit: Submit) -> None:
+    def __init__(
+        self, board: Board, numbers: Mapping[int, int], submit: Submit, faults: FaultSources | None = None
+    ) -> None:
         self._board = board
         self._numbers = dict(numbers)
         self._submit = submit
@@ -69,7 +71,7 @@ class BoardHost:
         self._wanted: dict[int, Output] = {}
         self._outputs: BoardOutputs | None = None
         self._lost = False
-        self._faults = FaultSources(submit)
+        self._faults = faults or FaultSources(submit)
 
     def want(self, output: Output) -> None:
         """Make `output` the level of its EVSE, as soon as the board is there; returns at once."""
@@ -119,8 +121,8 @@ class BoardHost:
 
     async def _open(self) -> bool:
         opened: list[Device] = []
-        self._faults.begin_anew(DRIVER)
-        self._faults.begin_anew(OUTPUTS)
+        self._faults.begin_anew(self._source(DRIVER))
+        self._faults.begin_anew(self._source(OUTPUTS))
         try:
             for device in self._board.devices:
                 opened.append(device)
@@ -132,8 +134,8 @@ class BoardHost:
             self._lost = True
             await self._close(opened)
             return False
-        self._faults.settle(DRIVER)
-        self._faults.settle(OUTPUTS)  # its levels are told anew
+        self._faults.settle(self._source(DRIVER))
+        self._faults.settle(self._source(OUTPUTS))  # its levels are told anew
         if self._lost:
             log.info("board %s answers", self._board.name)
             self._report(active=False)
@@ -149,10 +151,13 @@ class BoardHost:
 
     def _report(self, *, active: bool, info: str = "") -> None:
         for evse in self.units:
-            self._faults.report(HOST, Fault(evse, FaultCode.INTERNAL_ERROR, active, info))
+            self._faults.report(self._source(HOST), Fault(evse, FaultCode.INTERNAL_ERROR, active, info))
+
+    def _source(self, part: str) -> str:
+        return f"{part} of board {self._board.name}"
 
     def _not_obeyed(self, fault: Fault) -> None:
-        self._faults.report(OUTPUTS, fault)
+        self._faults.report(self._source(OUTPUTS), fault)
 
     def alive(self) -> bool:
         """False when an output has been waiting for its board for too long (see `BoardOutputs.stuck`).
@@ -179,7 +184,7 @@ class BoardHost:
         """An event of the board, with the station's number."""
         if isinstance(event, Fault):
             if event.evse == 0 or event.evse in self._numbers:
-                self._faults.report(DRIVER, replace(event, evse=self._numbers.get(event.evse, 0)))
+                self._faults.report(self._source(DRIVER), replace(event, evse=self._numbers.get(event.evse, 0)))
         elif isinstance(event, PowerFailing) or event.evse is None or event.evse == 0:
             self._submit(event)
         elif event.evse in self._numbers:

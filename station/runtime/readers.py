@@ -6,8 +6,9 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from hal.api import Fault, FaultCode, HalEvent, Reader
+from hal.api import Fault, FaultCode, HalEvent, Living, Reader
 from hal.errors import DeviceError, HalError
+from station.runtime.fault_sources import FaultSources
 
 __all__ = ["ReaderHost"]
 
@@ -20,13 +21,14 @@ OPEN_RETRY_MOST_S = 60.0
 
 
 class ReaderHost:
-    """One reader. Its events pass as they are: it knows the station's numbers."""
+    """One reader. Its events pass as they are: it knows the station's numbers. faults: see BoardHost."""
 
-    __slots__ = ("_lost", "_reader", "_submit")
+    __slots__ = ("_faults", "_lost", "_reader", "_submit")
 
-    def __init__(self, reader: Reader, submit: Callable[[HalEvent], None]) -> None:
+    def __init__(self, reader: Reader, submit: Callable[[HalEvent], None], faults: FaultSources | None = None) -> None:
         self._reader = reader
         self._submit = submit
+        self._faults = faults or FaultSources(submit)
         self._lost = False
 
     @property
@@ -43,18 +45,42 @@ class ReaderHost:
             while not await self._open():
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, OPEN_RETRY_MOST_S)
-            await asyncio.get_running_loop().create_future()
+            await self._stay()
         finally:
             await self.close()
 
+    async def _stay(self) -> None:
+        """Until cancelled, or until the reader's own task has failed: raises what it failed of, for nobody else waits for it."""
+        life = self._reader.life if isinstance(self._reader, Living) else None
+        if life is None:
+            await asyncio.get_running_loop().create_future()
+            return
+        try:
+            await asyncio.shield(life)
+        except Exception as error:
+            self._lost = True  # its end is reported when the reader is open again
+            self._report(active=True, info=f"the driver failed: {type(error).__name__}")
+            raise
+
+    def _take(self, event: HalEvent) -> None:
+        if isinstance(event, Fault):
+            self._faults.report(self._source("driver"), event)
+        else:
+            self._submit(event)
+
+    def _source(self, part: str) -> str:
+        return f"{part} of reader {self.name}"
+
     async def _open(self) -> bool:
+        self._faults.begin_anew(self._source("driver"))
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
-                await self._reader.start(self._submit)
+                await self._reader.start(self._take)
         except TimeoutError:
             return self._failed(DeviceError(f"{self.name}: no answer within {START_TIMEOUT_S:g} s"))
         except HalError as error:
             return self._failed(error)
+        self._faults.settle(self._source("driver"))
         if self._lost:
             self._lost = False
             log.info("%s: the reader answers", self.name)
@@ -69,7 +95,7 @@ class ReaderHost:
         return False
 
     def _report(self, *, active: bool, info: str = "") -> None:
-        self._submit(Fault(self._reader.evse, FaultCode.READER_FAILURE, active, info))
+        self._faults.report(self._source("host"), Fault(self._reader.evse, FaultCode.READER_FAILURE, active, info))
 
     async def close(self) -> None:
         """Let go of it. Idempotent."""

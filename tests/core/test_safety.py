@@ -540,10 +540,11 @@ def test_waking_up_is_nobody_elses_business(info: object) -> None:
     assert bench.phases()[-1] == "SuspendedEV"
 
 
-@pytest.mark.parametrize("asleep_s", [91.0, 124.0])
-def test_a_card_while_it_is_woken_up_ends_the_session(asleep_s: float) -> None:
+@pytest.mark.parametrize(("asleep_s", "step"), [(91.0, Step.WAKE_X1), (124.0, Step.WAKE_F)])
+def test_a_card_while_it_is_woken_up_ends_the_session(asleep_s: float, step: Step) -> None:
     bench, _ = sleeper()
     bench.wait(asleep_s)
+    assert bench.station._state.evses[1].safety.step is step
     bench.swipe()
     assert bench.last.phase.value == "Ended"
     bench.wait(3600)

@@ -14,7 +14,7 @@ from pyocmf import OCMF
 from hal.api import SignedMoment
 from hal.bus.modbus_rtu import Function, ModbusBus, ModbusDevice, Reply, Request, Timing, crc16, find_reply
 from hal.drivers.meter_signing import BsmMeter
-from hal.emulators.modbus_meter import checksum
+from hal.emulators.modbus_frames import checksum
 from hal.errors import BusError
 from hal.meters.decode import value_of
 from hal.meters.model import Register, load

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hal.api import MeterReading
 from hal.errors import ConfigError, DeviceError
 from hal.meters.decode import reading, value_of, words_of
-from hal.meters.model import PER_PHASE, QUANTITIES, WORDS, MeterModel, Register, load, names, parse
+from hal.meters.model import PER_PHASE, QUANTITIES, SHELF, WORDS, MeterModel, Register, load, names, parse
 from hal.meters.plausible import FROZEN_WH, MARGIN_WH, Plausibility
 
 # --- the tables -------------------------------------------------------------------------------------------------------
@@ -53,7 +53,7 @@ def good_table() -> dict[str, Any]:
 def test_a_table_of_your_own(tmp_path: Path) -> None:
     assert parse("mine.toml", good_table()).phases == 3
     path = tmp_path / "mine.toml"
-    path.write_text((Path(str(load.__globals__["HERE"])) / "sdm120.toml").read_text())
+    path.write_text((SHELF.folder / "sdm120.toml").read_text())
     assert load(str(path)).name == "Eastron SDM120"
     path.with_name("bad.toml").write_text("name = ")
     with pytest.raises(ConfigError, match=r"bad\.toml: is not TOML"):

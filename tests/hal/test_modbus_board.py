@@ -650,6 +650,33 @@ async def test_a_contactor_that_never_opens_is_told_when_the_board_is_made_safe(
     assert bench.look()["coils"] == {"20000": 0, "20001": 0}
 
 
+@pytest.mark.parametrize("board", ["evse_wb", "heidelberg"])
+@virtual
+async def test_a_vehicle_that_keeps_its_contactor_does_not_outlast_the_end_of_the_program(board: str) -> None:
+    """The station gives a driver 5 s to close, the safe command of the service 6 s: by then it is opened under load."""
+    bench = await Bench(board).charging()
+    bench.order(obeys_s=1000.0)
+    began = asyncio.get_running_loop().time()
+    await bench.driver.close()
+    assert asyncio.get_running_loop().time() - began < 5.0
+    assert bench.look()["relay"] is False
+
+
+@EVERY
+@virtual
+async def test_the_safe_command_switches_off_before_it_asks_anything(board: str) -> None:
+    bench = await Bench(board).charging()
+    await bench.driver._end_task()
+    bench.cable.sent.clear()
+    began = asyncio.get_running_loop().time()
+    await Drive(
+        bench.driver.settings, Registers(bench.driver._registers.device, bench.driver.settings.model)
+    ).make_safe()
+    assert bench.cable.sent[0][1][1] in {5, 6, 16}
+    assert asyncio.get_running_loop().time() - began < 5.0
+    assert bench.look()["relay"] is False
+
+
 @virtual
 async def test_words_are_unknown_from_the_write_until_they_are_read_back() -> None:
     bench = Bench("evse_wb")

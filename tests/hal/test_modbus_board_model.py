@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from hal.api import Fault, FaultCode, OnHostLoss, PilotChanged, PilotSignal, PilotState
 from hal.boards.model import Condition, Place
-from hal.boards.parse import HERE, load, names, parse
+from hal.boards.parse import SHELF, load, names, parse
 from hal.drivers.modbus_board_settings import read_settings
 from hal.drivers.modbus_board_state import Announcer, Contactor, Level, see
 from hal.errors import ConfigError
@@ -50,7 +50,7 @@ def test_as_delivered(name: str, line: str, most_a: float, on_host_loss: OnHostL
 
 
 def table(name: str = "heidelberg") -> dict[str, Any]:
-    return copy.deepcopy(tomllib.loads((HERE / f"{name}.toml").read_text()))
+    return copy.deepcopy(tomllib.loads((SHELF.folder / f"{name}.toml").read_text()))
 
 
 def drop(*path: str) -> Callable[[dict[str, Any]], None]:
@@ -151,7 +151,7 @@ def test_a_table_is_right_or_a_config_error(name: str, data: st.DataObject) -> N
 
 def test_a_table_of_ones_own(tmp_path: Path) -> None:
     own = tmp_path / "mine.toml"
-    own.write_text((HERE / "evse_wb.toml").read_text().replace("address = 1\n", "address = 9\n", 1))
+    own.write_text((SHELF.folder / "evse_wb.toml").read_text().replace("address = 1\n", "address = 9\n", 1))
     board = create_board("modbus_board", {"port": "/dev/x", "model": str(own)})
     assert board.name == "modbus_board"
     assert claims("modbus_board", {"port": "/dev/x", "model": str(own)}) == {("/dev/x", 9)}

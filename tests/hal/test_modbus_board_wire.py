@@ -18,7 +18,7 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 
 from hal import registry
 from hal.api import FaultCode, PilotSignal, PilotState
-from hal.boards.parse import HERE
+from hal.boards.parse import SHELF
 from hal.bus.modbus_rtu import Function, ModbusBus, Request
 from hal.bus.serial import Line, SerialPort
 from hal.drivers import modbus_board, modbus_board_evse_wb, modbus_board_heidelberg, modbus_board_phoenix_ev_ser
@@ -105,7 +105,7 @@ async def test_emulators_name_what_they_do_not_know() -> None:
         assert found is not None
         assert "type EV-CC-AC1-M3-CBC-SER-HS-XP, serial number 1234567890AB, firmware 4601" in found.who
         assert found.settings == {"port": emulator.port, "address": 3}
-        own = str(HERE / "phoenix_ev_ser.toml")
+        own = str(SHELF.folder / "phoenix_ev_ser.toml")
         found = await modbus_board.probe(
             {"port": emulator.port, "address": 3, "timeout_s": 2.0, "model": own, "max_a": 20}
         )

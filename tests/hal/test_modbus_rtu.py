@@ -24,7 +24,7 @@ from hal.bus.modbus_rtu import (
     find_reply,
 )
 from hal.bus.serial import Line
-from hal.emulators.modbus_meter import checksum
+from hal.emulators.modbus_frames import checksum
 from hal.errors import BusError, ConfigError
 from station.sim.loop import run as run_virtual
 from tests.hal.cable import Answers, Cable

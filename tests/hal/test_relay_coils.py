@@ -17,7 +17,7 @@ from hal.drivers import relay_probe
 from hal.drivers.modbus_meter import Buses, meter_from
 from hal.drivers.relay import Relay, create, create_on, make_safe
 from hal.drivers.relay_wiring import FLASH_ON, VERSION
-from hal.emulators.modbus_meter import checksum
+from hal.emulators.modbus_frames import checksum
 from hal.emulators.process import EmulatorProcess
 from hal.emulators.relay_coils import create as emulated
 from hal.errors import BusError, ConfigError, DeviceError

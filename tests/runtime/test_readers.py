@@ -10,7 +10,9 @@ import pytest
 from hal.api import CardPresented, Fault, FaultCode, HalEvent, Sink
 from hal.errors import BusError, HalError
 from station.runtime import readers
+from station.runtime.fault_sources import FaultSources
 from station.runtime.readers import ReaderHost
+from station.runtime.supervise import Supervisor
 from station.sim.loop import run
 
 
@@ -104,3 +106,47 @@ def test_trouble_at_the_end_is_logged_and_nothing_more(caplog: pytest.LogCapture
     with caplog.at_level(logging.ERROR):
         run(main())
     assert "it is gone" in caplog.text
+
+
+def test_two_readers_of_the_station_are_one_fault_until_both_are_back() -> None:
+    async def main() -> None:
+        heard = list[HalEvent]()
+        faults = FaultSources(heard.append)
+        first, second = Reader(failures=1), Reader(failures=3)
+        second.name = "/dev/other"
+        tasks = [asyncio.ensure_future(ReaderHost(one, heard.append, faults).run()) for one in (first, second)]
+        await asyncio.sleep(5)
+        assert [event.active for event in heard if isinstance(event, Fault)] == [True, True]
+        await asyncio.sleep(10)
+        assert [event.active for event in heard if isinstance(event, Fault)] == [True, True, False]
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+    run(main())
+
+
+def test_a_reader_whose_own_task_fails_is_opened_anew(caplog: pytest.LogCaptureFixture) -> None:
+    class Fragile(Reader):
+        life: asyncio.Task[None] | None = None
+
+        async def start(self, sink: Sink) -> None:
+            await super().start(sink)
+            self.life = asyncio.get_running_loop().create_task(self._live(len(self.tried)))
+
+        async def _live(self, number: int) -> None:
+            await asyncio.sleep(1.0 if number == 1 else 1000.0)
+            raise ZeroDivisionError("a bug")
+
+    async def main() -> None:
+        heard = list[HalEvent]()
+        reader = Fragile()
+        supervisor = Supervisor()
+        supervisor.watch("reader", ReaderHost(reader, heard.append).run)
+        await asyncio.sleep(10)
+        assert [event.active for event in heard if isinstance(event, Fault)] == [True, False]
+        assert len(reader.tried) == 2
+        await supervisor.close()
+
+    run(main())
+    assert "a bug" in caplog.text

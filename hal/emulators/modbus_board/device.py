@@ -6,23 +6,10 @@ import struct
 from collections.abc import Callable, Mapping
 
 from hal.emulators.modbus_board.firmware import EvseWb, Firmware, Heidelberg, Phoenix
+from hal.emulators.modbus_frames import ILLEGAL_ADDRESS, ILLEGAL_FUNCTION, ILLEGAL_VALUE, Frames
 from hal.errors import ConfigError
 
-STALE_S = 0.05
 CARS = ("none", "plugged", "asks", "ventilation")
-_ILLEGAL_FUNCTION, _ILLEGAL_ADDRESS, _ILLEGAL_VALUE = 1, 2, 3
-
-
-def checksum(data: bytes) -> bytes:
-    """CRC of a frame, low byte first: bit by bit, as the standard draws it."""
-    crc = 0xFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc, out = crc >> 1, crc & 1
-            if out:
-                crc ^= 0xA001
-    return struct.pack("<H", crc)
 
 
 BOARDS: Mapping[str, Callable[..., Firmware]] = {"evse_wb": EvseWb, "heidelberg": Heidelberg, "phoenix_ev_ser": Phoenix}
@@ -37,30 +24,13 @@ class EmulatedBoard:
         self.mute = False
         self.refuse = 0
         self.refuse_writes = False
-        self.wrong_checksum = 0
+        self.frames = Frames()
         self.writes: list[tuple[int, int, int]] = []
         self.reads = 0
-        self._received = b""
-        self._heard_s = 0.0
 
     def feed(self, data: bytes, now: float) -> bytes:
-        if now - self._heard_s > STALE_S:
-            self._received = b""
-        self._heard_s = now
-        self._received += data
         self.firmware.advance(now)
-        answer = b""
-        while len(self._received) >= 8:
-            length = 9 + self._received[6] if self._received[1] == 16 else 8
-            frame = self._received[:length]
-            if len(frame) < length:
-                break
-            if frame[-2:] != checksum(frame[:-2]):
-                self._received = self._received[1:]
-                continue
-            self._received = self._received[length:]
-            answer += self._answer(frame, now)
-        return answer
+        return b"".join([self._answer(frame, now) for frame in self.frames.feed(data, now)])
 
     def due(self, now: float) -> float | None:
         return None
@@ -69,7 +39,7 @@ class EmulatedBoard:
         return b""
 
     def power(self, on: bool, now: float) -> None:
-        self._received = b""
+        self.frames.forget()
         self.firmware.advance(now)
         if on:
             self.firmware.heard(now)
@@ -81,11 +51,7 @@ class EmulatedBoard:
         self.firmware.heard(now)
         body = bytes((self.unit,)) + self._body(frame)
         self.firmware.advance(now)
-        check = checksum(body)
-        if self.wrong_checksum:
-            self.wrong_checksum -= 1
-            check = bytes((check[0] ^ 0x5A, check[1]))
-        return body + check
+        return self.frames.seal(body)
 
     def _body(self, frame: bytes) -> bytes:
         function = frame[1]
@@ -97,19 +63,19 @@ class EmulatedBoard:
             found = [word for word in words if word is not None]
             if len(found) == len(words) and found:
                 return bytes((function,)) + _packed(function, found)
-            exception = _ILLEGAL_ADDRESS
+            exception = ILLEGAL_ADDRESS
         elif not exception and function in {5, 6, 16}:
             exception = self._write(function, address, amount, frame)
             if not exception:
                 return frame[1:6]
-        return bytes((function | 0x80, exception or _ILLEGAL_FUNCTION))
+        return bytes((function | 0x80, exception or ILLEGAL_FUNCTION))
 
     def _write(self, function: int, address: int, amount: int, frame: bytes) -> int:
         if self.refuse_writes:
-            return _ILLEGAL_ADDRESS
+            return ILLEGAL_ADDRESS
         if function == 5:
             if amount not in {0, 0xFF00}:
-                return _ILLEGAL_VALUE
+                return ILLEGAL_VALUE
             self.writes.append((function, address, int(amount > 0)))
             return self.firmware.write_coil(address, int(amount > 0))
         values = [amount] if function == 6 else list(struct.unpack(f">{amount}H", frame[7:-2]))
@@ -157,7 +123,7 @@ def _turn(board: EmulatedBoard, name: str, value: object) -> None:
         "mute": lambda: setattr(board, name, value is True),
         "refuse": lambda: setattr(board, name, _whole(name, value, 255)),
         "refuse_writes": lambda: setattr(board, name, value is True),
-        "wrong_checksum": lambda: setattr(board, name, _whole(name, value, 1_000_000)),
+        "wrong_checksum": lambda: setattr(board.frames, name, _whole(name, value, 1_000_000)),
         "keeps": lambda: setattr(firmware, name, _addresses(name, value)),
         "set": lambda: _set(firmware, value),
         "look": lambda: None,
