@@ -9,8 +9,7 @@ Events carry no time: whoever receives them stamps them.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol, runtime_checkable
@@ -252,8 +251,8 @@ class Living(Device, Protocol):
     """A device with a task of its own that keeps up with the hardware."""
 
     @property
-    def life(self) -> asyncio.Task[None] | None:
-        """That task, between `start` and `close`. It ends before only when the driver failed: then the device is started anew."""
+    def life(self) -> Awaitable[None] | None:
+        """That task (an asyncio.Task), between `start` and `close`. When it ends before, the driver has failed: it is started anew."""
 
 
 class Reader(Device, Protocol):
@@ -322,6 +321,13 @@ class SigningMeter(Meter, Protocol):
         """The key that checks the records, DER (SubjectPublicKeyInfo) in hex. Raises BusError, DeviceError."""
 
 
+class Thermometer(Protocol):
+    """The sensors of a board at contactor, plug or circuit board."""
+
+    async def temperature_c(self) -> float | None:
+        """The hottest of them in degrees Celsius, None when none of them tells. Raises BusError, DeviceError."""
+
+
 class Rcd(Protocol):
     """Residual-current detection that can test itself (IEC 62955, IEC 62752)."""
 
@@ -335,7 +341,10 @@ class Indicator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EvseUnit:
-    """The hardware of one EVSE and what it can do. `min_a` is the least current that it can offer (IEC 61851: 6 A)."""
+    """The hardware of one EVSE and what it can do. `min_a` is the least current that it can offer (IEC 61851: 6 A).
+
+    thermometer: asked with each reading of a meter that tells no temperature.
+    """
 
     evse: int
     pilot: Pilot
@@ -344,6 +353,7 @@ class EvseUnit:
     lock: Lock | None = None
     indicator: Indicator | None = None
     rcd: Rcd | None = None
+    thermometer: Thermometer | None = None
     max_a: float = 32.0
     min_a: float = 6.0
     phases: int = 3

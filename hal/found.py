@@ -21,6 +21,7 @@ class Found:
 
     driver: name for the configuration (of a meter: its model). who: maker, model, firmware, serial number, as far as it says.
     settings: what the configuration needs beside the driver, ready to be written down.
+    evses: how many it has (of a board).
     readout: name and value with unit, in words, as it is now; the same names in the same order each time.
     """
 
@@ -29,3 +30,4 @@ class Found:
     who: str
     settings: Mapping[str, object]
     readout: tuple[tuple[str, str], ...] = ()
+    evses: int = 1

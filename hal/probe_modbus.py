@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from hal.bus.modbus_rtu import Function, ModbusBus, RefusedError, Request, Timing
 from hal.bus.serial import Line, SerialPort
+from hal.drivers import relay_probe
 from hal.drivers.modbus_board_probe import probe_all
 from hal.drivers.modbus_probe import probe_unit
 from hal.errors import BusError
@@ -59,6 +60,8 @@ async def _who(bus: ModbusBus, address: int, timeout_s: float) -> tuple[Found, .
         found = await probe_unit(bus, address, timeout_s)
     except BusError:
         return ()
+    if found is None:
+        found = await relay_probe.probe_unit(bus, address, timeout_s)
     return (_stranger(bus.line, address),) if found is None else (found,)
 
 

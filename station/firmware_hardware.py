@@ -137,7 +137,8 @@ def warnings_of(settings: Settings) -> list[str]:
         ]
         if unmetered:
             names = ", ".join(str(number) for number in unmetered)
+            have = "has" if len(unmetered) == 1 else "have"
             warnings.append(
-                f"{where}: EVSE {names} has no meter, so no energy is counted there. Remedy: add a [[meter]] for it."
+                f"{where}: EVSE {names} {have} no meter, so no energy is counted there. Remedy: add a [[meter]] for it."
             )
     return warnings

@@ -31,7 +31,7 @@ from station.sim.loop import DEFAULT_WALL, ScaledScheduler
 
 SPEED = 20.0
 """Core and vehicle; the wires have real time."""
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 CARD = "04A1B2C3D4E5F6"
 CONFIG = """\
 [station]

@@ -383,10 +383,22 @@ class ModbusDevice:
         """Discrete inputs as 0 and 1 (function 2). Raises BusError, DeviceError."""
         return await self.bus.ask(Request(self.unit, Function.READ_DISCRETE, address, count), self.timing)
 
-    async def write_coil(self, address: int, on: bool | int, *, once: bool = False) -> None:
-        """Function 5. on: more than 1 is sent as it is (a time). once: as in `write_register`. Raises BusError, DeviceError."""
+    async def write_coil(
+        self,
+        address: int,
+        on: bool | int,
+        *,
+        once: bool = False,
+        urgent: bool = False,
+        wanted: Callable[[], bool] | None = None,
+    ) -> None:
+        """Function 5. on: more than 1 is sent as it is (a time). once: as in `write_register`. urgent, wanted: see `ModbusBus.ask`.
+
+        Raises BusError, DeviceError.
+        """
         timing = Timing(self.timing.timeout_s, self.timing.gap_s, 0) if once else self.timing
-        await self.bus.ask(Request(self.unit, Function.WRITE_COIL, address, values=(int(on),)), timing)
+        request = Request(self.unit, Function.WRITE_COIL, address, values=(int(on),))
+        await self.bus.ask(request, timing, urgent=urgent, wanted=wanted)
 
     async def write_register(self, address: int, value: int, *, once: bool = False) -> None:
         """Function 6. once: never repeated, for a command that must not be carried out twice. Raises as `read`."""

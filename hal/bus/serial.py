@@ -14,12 +14,15 @@ import socket
 import termios
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from hal.bus.trace import TAP, Direction, Passed
 from hal.errors import BusError, ConfigError
 
 CONNECT_S = 5.0
 """Longest wait for a TCP server to accept."""
+UNHEARD_S = 10.0
+"""A TCP server that acknowledges nothing for so long is gone."""
 _SOCKET = "socket://"
 _BITS_WITHOUT_EXTRAS = 9  # start bit and 8 data bits
 
@@ -37,6 +40,7 @@ _ADVICE = {
     errno.ECONNREFUSED: "nobody listens there: is the serial server on, and the number right?",
     errno.ECONNRESET: "the serial server hung up: is it on?",
     errno.EPIPE: "the serial server hung up: is it on?",
+    errno.ETIMEDOUT: "the serial server does not answer any more: check its supply and cable",
     errno.EHOSTUNREACH: "the host cannot be reached: check address and cable",
     errno.ENETUNREACH: "the host cannot be reached: check address and cable",
 }
@@ -125,16 +129,13 @@ class SerialPort:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(CONNECT_S):
             found = await loop.getaddrinfo(host, number, type=socket.SOCK_STREAM)
-            family, kind, protocol, _, address = found[0]
-            connection = socket.socket(family, kind, protocol)
-            try:
-                connection.setblocking(False)
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-                await loop.sock_connect(connection, address)
-            except BaseException:
-                connection.close()
-                raise
+            for last, (family, kind, protocol, _, address) in enumerate(found, 1 - len(found)):
+                try:
+                    connection = await _connected(family, kind, protocol, address)
+                    break
+                except OSError:
+                    if last == 0:  # localhost may be ::1 first, with nobody there
+                        raise
         self._fd, self._release = connection.fileno(), connection.close
 
     def _open_tty(self) -> None:
@@ -193,7 +194,7 @@ class SerialPort:
         except OSError as error:
             raise self._failed("cannot be read", error) from error
         if not data:
-            raise self._failed("is gone", None)
+            raise self._failed("is lost", None)
         if TAP.heard:
             TAP.tell(Passed(self._line.port, self._speaks, Direction.RECEIVED, data))
         return data
@@ -260,6 +261,22 @@ class SerialPort:
         else:
             number = error.args[0] if isinstance(error, termios.error) else getattr(error, "errno", None)
         return BusError(f"{self._line.port} {what}: {_ADVICE.get(number or 0, str(error))}")
+
+
+async def _connected(family: int, kind: int, protocol: int, address: Any) -> socket.socket:
+    """Raises OSError."""
+    connection = socket.socket(family, kind, protocol)
+    try:
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        # A server whose cable is cut says nothing; without this what we write is tried for a quarter of an hour.
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(UNHEARD_S * 1000))
+        await asyncio.get_running_loop().sock_connect(connection, address)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _wake(waiting: asyncio.Future[bool], still_open: bool) -> None:

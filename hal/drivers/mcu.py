@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Mapping
 
 from hal.api import Board, ControlLevel, EvseUnit, MeterReading
@@ -41,6 +42,8 @@ KEEP_ALIVE_S = 1.0
 SETTLE_S = 0.5
 """A board that has just started tells how everything is within this."""
 ROUNDING_S = 0.001
+TEMPERATURE = "temp"
+"""Names of the telemetry that are temperatures begin like this; degrees Celsius."""
 
 
 class Mcu(BoardLife):
@@ -62,6 +65,7 @@ class Mcu(BoardLife):
         self.connectors = tuple(
             Connector(evse, connector, settings, self) for evse, connector in enumerate(settings.connectors, 1)
         )
+        self._meter_c: tuple[float, ...] = ()
         self._unpermitted: set[Connector] = set()  # closed, and may not be
         self._meter = self._make_meter() if settings.meter else None
         self._telling = False
@@ -94,6 +98,7 @@ class Mcu(BoardLife):
             meter=self if self._meter is not None else None,
             lock=connector if own.lock else None,
             rcd=connector if own.rcd else None,
+            thermometer=self if self._has_temperatures else None,
             max_a=own.max_a,
             min_a=own.min_a,
             phases=own.phases,
@@ -109,6 +114,7 @@ class Mcu(BoardLife):
     def _begin(self) -> None:
         for connector in self.connectors:
             connector.level = Level(phases=connector.settings.phases)
+        self._over("lost", "watchdog")  # of its life before
 
     async def _leave_safe(self) -> None:
         await self.make_safe()
@@ -163,6 +169,21 @@ class Mcu(BoardLife):
         now = asyncio.get_running_loop().time()
         return self._meter.read(now, closed=bool(self.connectors[0].announcer.closed))
 
+    @property
+    def _has_temperatures(self) -> bool:
+        return self.settings.board.meter or any(
+            name.startswith(TEMPERATURE) for name in self.settings.board.telemetry.values()
+        )
+
+    async def temperature_c(self) -> float | None:
+        """The hottest that it has told of since it was reached: TIDA-010939 in its telemetry, Yeti and AD-ACEVSE22KWZ with their meter.
+
+        Raises BusError.
+        """
+        self.require_up()
+        told = [value for (_, name), value in self.telemetry.items() if name.startswith(TEMPERATURE)]
+        return max((value for value in (*told, *self._meter_c) if math.isfinite(value)), default=None)
+
     # --- for the connectors ---------------------------------------------------------------------------------------------
 
     def require_up(self) -> None:
@@ -193,6 +214,7 @@ class Mcu(BoardLife):
                 if self._meter is not None:
                     self._meter.restarted()
             case PowerMeter():
+                self._meter_c = told.temperature_c
                 if self._meter is not None:
                     self._meter.see(told, now)
             case Telemetry(connector=number, values=values):
@@ -221,6 +243,8 @@ class Mcu(BoardLife):
         await self._initialise(fresh=self.settings.reset != "none")
 
     def _forget(self) -> None:
+        self.telemetry.clear()
+        self._meter_c = ()
         for connector in self.connectors:
             connector.forget()
 

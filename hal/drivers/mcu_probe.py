@@ -128,7 +128,7 @@ def _found(name: str, board: McuBoard, ear: _Ear) -> Found:
     if hello.max_phases == 1:
         settings["phases"] = 1
     told = [message for payload in ear.heard if (message := decode(board, payload)) is not None]
-    return Found(FoundKind.BOARD, board.name, who, settings, tuple(_readout(board, told)))
+    return Found(FoundKind.BOARD, board.name, who, settings, tuple(_readout(board, told)), board.connectors)
 
 
 def _readout(board: McuBoard, told: list[Told]) -> Iterator[tuple[str, str]]:

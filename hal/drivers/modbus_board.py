@@ -68,6 +68,7 @@ class ModbusBoard(BoardLife):
             pilot=self,
             power=self,
             meter=self._meter,
+            thermometer=self if self._meter is not None and "temperature_c" in self._meter.model.quantities else None,
             max_a=settings.max_a,
             min_a=settings.min_a,
             phases=settings.phases,
@@ -132,6 +133,10 @@ class ModbusBoard(BoardLife):
         if not allowed and asking:
             self._drive.cut()
         await self._obey()
+
+    async def temperature_c(self) -> float | None:
+        """What its own meter tells of it, though another one is billed. Raises BusError, DeviceError."""
+        return None if self._meter is None else (await self._meter.read()).temperature_c
 
     async def _obey(self) -> None:
         if not self._up:

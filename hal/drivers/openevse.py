@@ -102,6 +102,7 @@ class OpenEvse(BoardLife):
             power=self,
             meter=self if settings.meter else None,
             lock=self if settings.lock else None,
+            thermometer=self,
             max_a=settings.max_a,
             min_a=settings.min_a,
             phases=settings.phases,
@@ -199,6 +200,12 @@ class OpenEvse(BoardLife):
             power_phase_w=(amps * volts,) * phases,
             temperature_c=await self._commands.hottest(),
         )
+
+    async def temperature_c(self) -> float | None:
+        """The hottest of its sensors, None without any. Raises BusError."""
+        if not self._up:
+            raise BusError(f"{self._name}: OpenEVSE is not reached: {self._why_down}")
+        return await self._commands.hottest()
 
     # --- what the board says --------------------------------------------------------------------------------------------
 

@@ -54,7 +54,9 @@ class OpenEvseSettings:
                 f"{self.heartbeat_s} s and does not open; armed and read back at every start of the station or the board"
             )
         else:
-            words = "the board is told not to watch this program (board.heartbeat_s = 0), which is read back at the start"
+            words = (
+                "the board is told not to watch this program (board.heartbeat_s = 0), which is read back at the start"
+            )
         if self.checks_off:
             words += f"; safety checks that may be off in the board: {', '.join(sorted(self.checks_off))}"
         return words

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 from hal.api import Board, ControlLevel, EvseUnit, OnHostLoss, PilotSignal, Sink
 from hal.bus.modbus_rtu import ModbusBus
 from hal.drivers.board_life import BoardLife
-from hal.drivers.gpio_lines import Gpio, LineOfChip
+from hal.drivers.gpio_lines import Gpio, LibGpiod, LineOfChip
 from hal.drivers.relay_settings import CoilOutput, RelaySettings, read_settings
 from hal.drivers.relay_state import EVSE, OPEN_S, ROUNDING_S, WELDED, Judge, Level
 from hal.drivers.relay_wiring import Wiring
 from hal.errors import BusError, ConfigError, DeviceError, HalError
+from hal.found import Found
 
 if TYPE_CHECKING:
     from hal.drivers.modbus_meter import Buses
@@ -177,7 +178,7 @@ class Relay(BoardLife):
                     return
                 before = self._told
                 self._told = None  # whoever opens meanwhile must not believe that it is open
-                await self._wiring.switch(True)
+                await self._wiring.switch(True, lambda: self._target)
                 self._now_told(True, anew=before is not True)
 
     def _now_told(self, on: bool, *, anew: bool = True) -> None:
@@ -327,9 +328,28 @@ def claims(settings: Mapping[str, object]) -> set[tuple[str, int]]:
 async def make_safe(settings: Mapping[str, object]) -> None:
     """Open the contactor and see it open, whoever drove it. Raises BusError, DeviceError, ConfigError."""
     found = read_settings(settings)
-    wiring = Wiring(found, lambda: None)
+    await make_wiring_safe(Wiring(found, lambda: None), str(found.contactor))
+
+
+async def make_wiring_safe(wiring: Wiring, name: str) -> None:
+    """Opened first: a contact that cannot be had is needed only to see it open. Raises BusError, DeviceError, ConfigError."""
     try:
+        if not wiring.at_hand:
+            await wiring.switch(False)
         await wiring.open()
-        await open_and_see(wiring, str(found.contactor))
+        await open_and_see(wiring, name)
     finally:
         await wiring.close()
+
+
+async def probe(settings: Mapping[str, object]) -> Found | None:
+    """What the settings name, unchanged: the relay board on Modbus (None: nobody, or another make), or the contacts on GPIO.
+
+    Raises ConfigError; BusError when the port or a line cannot be had.
+    """
+    from hal.drivers.relay_probe import probe_coils, probe_lines  # a station that only runs does not need it
+
+    found = read_settings(settings)
+    if found.board is None:
+        return probe_lines(found, LibGpiod())
+    return await probe_coils(found.board, found.contactor.coil if isinstance(found.contactor, CoilOutput) else 0)

@@ -100,11 +100,11 @@ class Wiring:
 
     async def open(self) -> None:
         """Ask for the lines, contactor and watchdog at rest, and open the port. Raises BusError, ConfigError."""
-        if self._device is not None:
-            await self._device.bus.open()
         settings = self._settings
         if isinstance(settings.contactor, LineOfChip):
             self._contactor = self._gpio.output(settings.contactor, False)
+        if self._device is not None:
+            await self._device.bus.open()
         if settings.watchdog is not None:
             self._watchdog = self._gpio.output(settings.watchdog, False)
         for name, contact in settings.contacts.items():
@@ -121,8 +121,10 @@ class Wiring:
         if self._device is not None and self._own_bus:
             await self._device.bus.close()
 
-    async def switch(self, on: bool) -> None:
-        """Close or open. Closing is never repeated by the bus: an opening may have been sent since. Raises BusError, DeviceError."""
+    async def switch(self, on: bool, wanted: Callable[[], bool] | None = None) -> None:
+        """Close or open. Opening goes ahead of all who wait for the line. Closing is never repeated by the bus, and not sent once
+        `wanted` says no: an opening may have been sent since. Raises BusError, DeviceError.
+        """
         if self._coil is None:
             if self._contactor is None:
                 raise BusError(f"{self._settings.contactor}: it is closed; start it first")
@@ -130,11 +132,12 @@ class Wiring:
             return
         device = self._modbus()
         if not on:
-            await device.write_coil(self._coil.coil, False)
+            await device.write_coil(self._coil.coil, False, urgent=True)
         elif self._coil.pulse_s:
-            await device.write_coil(FLASH_ON + self._coil.coil, round(self._coil.pulse_s / FLASH_UNIT_S), once=True)
+            units = round(self._coil.pulse_s / FLASH_UNIT_S)
+            await device.write_coil(FLASH_ON + self._coil.coil, units, once=True, wanted=wanted)
         else:
-            await device.write_coil(self._coil.coil, True, once=True)
+            await device.write_coil(self._coil.coil, True, once=True, wanted=wanted)
 
     async def look(self) -> Seen:
         """Everything as it is now. Raises BusError, DeviceError."""

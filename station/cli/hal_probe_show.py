@@ -18,6 +18,8 @@ _KEYS = {
     FoundKind.READER: ("kind", "evse", "0"),
 }
 """How each table names its driver, and which EVSEs it is for."""
+_UNKNOWN = {"relay": "add rating_a = ..., the current in A that cable, contactor and fuse carry"}
+"""What the configuration needs besides, by driver."""
 
 
 def found_lines(port: str, one: Found, by: str) -> Iterator[str]:
@@ -40,11 +42,11 @@ def readout_lines(one: Found) -> Iterator[str]:
 
 
 def configuration(one: Found) -> Iterator[str]:
-    """Lines of TOML, to be pasted as they are; the EVSE is to be checked."""
+    """Lines of TOML, to be pasted as they are; the EVSE is to be checked, and what no probe can know stands as a comment."""
     name, place, number = _KEYS[one.kind]
     yield f"[[{one.kind.value}]]"
     yield f"{name} = {json.dumps(one.driver)}"
-    yield f"{place} = {number}"
+    yield f"{place} = {list(range(1, one.evses + 1)) if one.kind is FoundKind.BOARD else number}"
     inner: list[tuple[str, Mapping[str, object]]] = []
     for key, value in one.settings.items():
         if isinstance(value, Mapping):
@@ -53,6 +55,8 @@ def configuration(one: Found) -> Iterator[str]:
             yield f"{key} = {_toml(value)}"
     for key, table in inner:
         yield f"{key} = {{ {', '.join(f'{field} = {_toml(value)}' for field, value in table.items())} }}"
+    if one.driver in _UNKNOWN:
+        yield f"# {_UNKNOWN[one.driver]}"
 
 
 def _toml(value: object) -> str:

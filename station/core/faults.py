@@ -64,7 +64,10 @@ POLICY: dict[FaultCode, Policy] = {
     ),
     # State D where nothing ventilates gets no power (station.core.evse), and may come back to C any time.
     FaultCode.INVALID_VEHICLE_MODE: Policy(
-        "The vehicle asks for what this EVSE has not, e.g. ventilation.", stops_energy=False, mrec=10, severity=6
+        "The vehicle asks for what this EVSE has not (ventilation, state D): no power until it asks otherwise.",
+        stops_energy=False,
+        mrec=10,
+        severity=6,
     ),
     FaultCode.PILOT_FAULT: Policy(
         "The control pilot is short-circuited or dead, or the vehicle has no diode.",

@@ -102,7 +102,7 @@ def overdrawn(turn: Turn, evse: EvseState, reading: MeterReading) -> None:
     if not safety.draws_too_much(turn, evse, reading):
         return
     offered = evse.output.current_a if evse.output is not None else 0.0
-    info = f"{max(reading.current_a):.1f} A of {offered:g} A offered"
+    info = f"{max(map(abs, reading.current_a)):.1f} A of {offered:g} A offered"
     conclude(turn, evse, FaultCode.OVER_CURRENT_FAILURE, active=True, info=info)
     evse.safety.waits.add(FaultCode.OVER_CURRENT_FAILURE)
 

@@ -1,6 +1,7 @@
 """When meters are read, and what becomes of the readings (J01, J02, E06).
 
-Energy flows only while the contactor is closed, so between transactions the last reading stays true and nothing is polled. During one
+Energy flows only while the contactor is closed, so between transactions the last reading stays true and nothing is polled (one
+reading follows the opening, because a meter shows the power of the last second a little longer). During a transaction
 the plan has three clocks: TxUpdatedInterval (periodic facts), TxEndedInterval (samples kept for the Ended fact) and the clock-aligned
 intervals; between their ticks the register is looked at every `meter_poll_s` for whoever watches and for energy limits.
 """
@@ -76,8 +77,9 @@ def _plan_aligned(turn: Turn, kind: str, after: float) -> None:
 
 
 def poll(turn: Turn, evse: EvseState) -> None:
-    """Keep looking while power can flow."""
-    if evse.relay_closed and evse.info.has_meter and turn.state.meter_poll_s > 0:
+    """Keep looking while power can flow, and once more when it has just stopped."""
+    stopped = ("poll", evse.number) in turn.state.timers
+    if (evse.relay_closed or stopped) and evse.info.has_meter and turn.state.meter_poll_s > 0:
         turn.timer("poll", evse.number, turn.state.meter_poll_s)
     else:
         turn.cancel("poll", evse.number)

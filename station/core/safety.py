@@ -104,7 +104,7 @@ def step_signal(evse: EvseState) -> PilotSignal | None:
 
 def own_f(turn: Turn, evse: EvseState, seen: PilotState) -> bool:
     """State F is our own: it says nothing of the vehicle, which is where it was."""
-    if seen is not PilotState.F or not evse.info.has_pilot:
+    if seen is not PilotState.F:
         return False
     at_f = evse.output is not None and evse.output.pilot is PilotSignal.FAULT
     return at_f or turn.now.mono < evse.safety.f_until + LATE_F_S
@@ -184,8 +184,7 @@ def fault_begins(turn: Turn, evse: EvseState, code: FaultCode) -> None:
     """A fault that stops energy. A vehicle in C or D is told so by state F; what was interrupted waits afterwards."""
     output = evse.output
     if (ERROR, evse.number) in turn.state.timers and code not in _NO_WAIT:
-        turn.cancel(ERROR, evse.number)  # the wait begins anew when this one ends
-        evse.safety.interrupted = True
+        evse.safety.interrupted = True  # the wait begins anew when this one ends
     if output is None or not output.permit:
         return
     if code not in _NO_WAIT:

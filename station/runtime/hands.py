@@ -26,6 +26,7 @@ from hal.api import (
     PowerFailing,
     Rcd,
     SigningMeter,
+    Thermometer,
 )
 from hal.errors import BusError, DeviceError, HalError
 from station.core.effects import Cancel, Indicate, Output, SignReading, Start
@@ -38,6 +39,7 @@ log = logging.getLogger("station.hands")
 
 # Longer than a Modbus meter needs for its repetitions, with others on its line: it then says itself what is wrong.
 METER_TIMEOUT_S = 5.0
+TEMPERATURE_TIMEOUT_S = 2.0
 # Less than the core waits (station.core.signing): it shall know why there is none.
 SIGN_TIMEOUT_S = 24.0
 SELF_TEST_TIMEOUT_S = 30.0
@@ -107,7 +109,9 @@ class BoardHost:
         """Until cancelled, or until the task of a driver has failed: raises what it failed of, for nobody else is waiting for it."""
         working = asyncio.get_running_loop().create_task(outputs.run())
         waiting = {working} | {
-            device.life for device in self._board.devices if isinstance(device, Living) and device.life is not None
+            asyncio.ensure_future(device.life)
+            for device in self._board.devices
+            if isinstance(device, Living) and device.life is not None
         }
         try:
             while working in waiting:
@@ -233,7 +237,7 @@ class StationHands:
             self._read_again.add(evse)
         else:
             self._reading.add(evse)
-            self._spawn(self._read(evse, unit.meter))
+            self._spawn(self._read(evse, unit.meter, unit.thermometer))
 
     def accept_meter(self, evse: int) -> bool:
         """Believe the next reading of a meter that was replaced, and read it. False: it is not one that is doubted."""
@@ -244,11 +248,14 @@ class StationHands:
         self.read_meter(evse)
         return True
 
-    async def _read(self, evse: int, meter: Meter) -> None:
+    async def _read(self, evse: int, meter: Meter, thermometer: Thermometer | None) -> None:
         event: Event = MeterFailed(evse, "the driver failed")
         try:
             async with asyncio.timeout(METER_TIMEOUT_S):
-                event = MeterRead(evse, await meter.read())
+                reading = await meter.read()
+            event = MeterRead(evse, reading)
+            if reading.temperature_c is None and thermometer is not None:
+                event = MeterRead(evse, replace(reading, temperature_c=await self._temperature(evse, thermometer)))
         except HalError as error:
             event = MeterFailed(evse, str(error))
         except TimeoutError:
@@ -261,6 +268,15 @@ class StationHands:
                 self._submit(event)
         if again:
             self.read_meter(evse)
+
+    async def _temperature(self, evse: int, thermometer: Thermometer) -> float | None:
+        """A board that does not tell costs no reading; that it is lost is reported by itself."""
+        try:
+            async with asyncio.timeout(TEMPERATURE_TIMEOUT_S):
+                return await thermometer.temperature_c()
+        except (HalError, TimeoutError) as error:
+            log.debug("EVSE %d: temperature: %s", evse, error)
+            return None
 
     def sign_reading(self, effect: SignReading) -> None:
         """Have the meter sign what it shows; SignedReading follows. Plain readings go on meanwhile."""

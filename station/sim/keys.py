@@ -130,7 +130,11 @@ class Keys:
     def _swipe(self) -> str:
         token = self._demo.card(self._evse)
         read = self._lab.swipe(token, self._evse)
-        return f"card {token} at EVSE {self._evse}" if read else "nobody read the card"
+        if not read:
+            return "nobody read the card"
+        if self._lab.settings.wire:
+            return f"card {token} at the one reader of the station"
+        return f"card {token} at EVSE {self._evse}"
 
     def _stop(self) -> str:
         tx = self._lab.view().evse(self._evse).transaction

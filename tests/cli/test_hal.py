@@ -157,6 +157,9 @@ def test_lines_for_the_configuration_are_toml() -> None:
     relay = {"contactor": {"port": "/dev/a", "address": 1, "coil": 0}}
     found = Found(FoundKind.BOARD, "relay", "a board\x1b[2J", relay, (("relay 1", "open"),))
     assert tomllib.loads("\n".join(configuration(found))) == {"board": [{"driver": "relay", "evses": [1], **relay}]}
+    assert any("rating_a" in line for line in configuration(found)), "what no probe can know, and check asks for"
+    two = Found(FoundKind.BOARD, "phyverso", "a board", {"port": "/dev/a"}, evses=2)
+    assert tomllib.loads("\n".join(configuration(two)))["board"][0]["evses"] == [1, 2]
     lines = list(found_lines("/dev/a", found, "Modbus"))
     assert lines[0] == "/dev/a: a board?[2J"
     stranger = Found(FoundKind.METER, "", "a Modbus device", {"address": 5})

@@ -140,6 +140,18 @@ def test_nothing_is_polled_while_nothing_flows() -> None:
     assert rig.effects.count(ReadMeter(1)) - before >= 10
 
 
+def test_when_it_is_over_the_meter_is_looked_at_once_more() -> None:
+    """The register is final when the contactor opens, but a meter shows the power of the last second a little longer."""
+    rig = Rig()
+    rig.charge()
+    rig.wait(51)
+    rig.swipe()
+    rig.unplug()
+    before = rig.effects.count(ReadMeter(1))
+    rig.wait(3600)
+    assert rig.effects.count(ReadMeter(1)) == before + 1
+
+
 def test_a_meter_that_failed_once_is_asked_again() -> None:
     rig = Rig(meter="fails")
     rig.meter = "works"

@@ -149,6 +149,34 @@ def test_a_vehicle_that_is_offered_again_before_it_let_go_is_never_cut_off() -> 
     assert bench.closed[1]
 
 
+@pytest.mark.parametrize("stops", [True, False])
+def test_each_stop_has_six_seconds_of_its_own(stops: bool) -> None:
+    bench = stubborn()
+    bench.limit(0.0)
+    if stops:
+        bench.pilot(B)
+    bench.wait(1)
+    bench.no_limit()
+    bench.wait(2.5)
+    bench.pilot(C)
+    bench.limit(0.0)
+    bench.wait(safety.LET_GO_S - TICK)
+    assert bench.closed[1]
+    bench.wait(2 * TICK)
+    assert not bench.closed[1]
+
+
+def test_a_contactor_that_has_not_closed_yet_need_not_wait_for_anybody() -> None:
+    bench = Bench()
+    bench.plug()
+    bench.swipe()
+    bench.obeys = False
+    bench.pilot(C)
+    assert bench.output().permit
+    bench.swipe()
+    assert not bench.output().permit
+
+
 # --- times between two levels ---------------------------------------------------------------------------------------------
 
 
@@ -291,6 +319,22 @@ def test_a_state_f_that_is_not_ours_ends_the_session() -> None:
     bench.wait(safety.STEP_EF_S + safety.LATE_F_S + TICK)
     bench.send(PilotChanged(1, F))
     assert bench.last.phase.value == "Ended"
+
+
+@pytest.mark.parametrize("info", [EvseInfo, current_level])
+def test_the_state_f_of_an_empty_place_is_no_news_either(info: object) -> None:
+    bench = Bench(info=info)  # type: ignore[arg-type]  # whatever Bench takes
+    bench.pilot(A)
+    moment = bench.mark()
+    bench.fault(HOT)
+    for _ in range(3):
+        bench.send(PilotChanged(1, F))
+        bench.wait(10)
+    assert bench.since(moment) == [(0.0, "F")]
+    bench.cleared(HOT)
+    bench.send(PilotChanged(1, A))
+    bench.wait(1)
+    bench.charge()
 
 
 def test_a_plug_pulled_under_state_f_is_noticed_afterwards() -> None:
@@ -508,6 +552,15 @@ def test_a_vehicle_that_is_full_is_left_alone() -> None:
     bench.wait(100)
     moment = bench.mark()
     bench.pilot(B)
+    bench.wait(86_400)
+    assert bench.since(moment) == []
+
+
+def test_a_vehicle_that_was_offered_current_from_the_beginning_chose_to_wait() -> None:
+    bench = Bench(info=lambda n: EvseInfo(n, fixed_cable=True, has_lock=False))
+    bench.swipe()
+    bench.plug()
+    moment = bench.mark()
     bench.wait(86_400)
     assert bench.since(moment) == []
 

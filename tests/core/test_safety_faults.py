@@ -265,6 +265,7 @@ def test_more_than_offered_on_any_phase_for_six_seconds(amps: tuple[float, ...])
     """(16 + 0.5) x 1.1 = 18.15 A. A transformer mounted the wrong way round hides nothing."""
     bench = greedy(*amps)
     assert over_after(bench) == pytest.approx(6.0, abs=0.2)
+    assert bench.notices()[-1].info.endswith("A of 16 A offered")
     assert not bench.closed[1]
     assert bench.last.stop_reason is StopReason.OVERCURRENT_FAULT
 

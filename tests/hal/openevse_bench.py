@@ -11,7 +11,7 @@ from hal.drivers.openevse_settings import read_settings
 from hal.emulators.openevse.device import OpenEvseEmulator
 from hal.errors import BusError
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 """Longest wait for anything: on a loaded machine everything takes its time."""
 
 

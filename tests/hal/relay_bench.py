@@ -155,9 +155,8 @@ class CoilBench:
         inputs = {"mirror": 0, "vehicle": 1, "demand": 2, "emergency_stop": 3}
         tables = {name: {"input": inputs[name]} for name in wired}
         table = {"port": "/dev/cable", "coil": 0, **(contactor or {})}
-        self.driver = Relay(
-            read_settings({"contactor": table, "rating_a": 16, **tables, **settings}), bus=ModbusBus(self.cable)
-        )
+        self.bus = ModbusBus(self.cable)
+        self.driver = Relay(read_settings({"contactor": table, "rating_a": 16, **tables, **settings}), bus=self.bus)
         self.listener = Listener()
 
     def _feed(self, data: bytes, now: float) -> Answers:

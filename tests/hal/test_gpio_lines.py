@@ -150,3 +150,20 @@ async def test_a_safe_command_opens_by_itself(chip: Chip) -> None:
     assert chip.lines[17].values == [False]
     assert all(line.released for line in chip.lines.values())
     assert read_settings(settings).watchdog is None
+
+
+async def test_a_probe_reads_the_contacts_and_leaves_the_contactor_alone(chip: Chip) -> None:
+    chip.active = {27, 22}
+    found = await relay.probe(
+        {
+            "contactor": {"line": 17},
+            "mirror": {"line": 27},
+            "vehicle": {"line": 22},
+            "demand": {"line": 23},
+            "rating_a": 16,
+        }
+    )
+    assert found is not None
+    assert found.readout == (("mirror", "no"), ("vehicle", "yes"), ("demand", "no"))
+    assert 17 not in chip.lines
+    assert all(line.released for line in chip.lines.values())

@@ -34,7 +34,7 @@ async def test_each_board_is_found_and_nothing_is_sent(name: str) -> None:
     assert found is not None
     assert (found.kind, found.driver) == (FoundKind.BOARD, name)
     assert found.who.endswith("hardware 1.2, firmware 9.1") or name == "phyverso"
-    assert found.settings["port"] == "/dev/memory"
+    assert (found.settings["port"], found.evses) == ("/dev/memory", 2 if name == "phyverso" else 1)
     assert found.settings.get("max_a") == (None if name == "phyverso" else 32.0)
 
 

@@ -684,3 +684,33 @@ def test_they_are_registered_and_claim_their_port(name: str) -> None:
     assert (board.name, board.level, len(board.units)) == ("left", ControlLevel.PILOT, BOARDS[name].connectors)
     assert claims(name, {"port": "/dev/ttyUSB7"}) == {("/dev/ttyUSB7", 0)}
     assert claims(name, {}) == set()
+
+
+@virtual
+async def test_temperatures_for_derating() -> None:
+    """TIDA-010939 has sensors and no meter; whatever meter is billed, they count."""
+    bench = await McuBench("tida").start()
+    thermometer = bench.unit.thermometer
+    assert thermometer is not None
+    await asyncio.sleep(3.0)
+    assert await thermometer.temperature_c() == 31.5
+    bench.port.unplug()
+    await bench.listener.fault(FaultCode.INTERNAL_ERROR, True)
+    with pytest.raises(BusError, match="not reached"):
+        await thermometer.temperature_c()
+
+
+@virtual
+async def test_a_driver_that_was_closed_while_its_board_was_lost_begins_without_that_fault() -> None:
+    bench = await McuBench().start()
+    bench.port.unplug()
+    await bench.listener.fault(FaultCode.INTERNAL_ERROR, True)
+    with pytest.raises(BusError, match="was not told to open"):
+        await bench.driver.close()
+    bench.port.unplugged = False
+    bench.listener.heard.clear()
+    await bench.driver.start(bench.listener)
+    await asyncio.sleep(2.0)
+    assert not any(isinstance(event, Fault) and event.active for event in bench.listener.heard)
+    bench.port.unplug()
+    await bench.listener.fault(FaultCode.INTERNAL_ERROR, True)

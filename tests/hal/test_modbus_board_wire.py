@@ -33,7 +33,7 @@ from hal.errors import BusError, ConfigError, DeviceError
 from hal.found import FoundKind
 from station.sim.loop import run as run_virtual
 from tests.hal.cable import Cable
-from tests.hal.openevse_bench import Listener
+from tests.hal.openevse_bench import PATIENCE_S, Listener
 
 PATIENT: dict[str, object] = {"timeout_s": 2.0, "poll_s": 0.2}
 """A loaded machine may stop an emulator for longer than a board ever is silent."""
@@ -79,7 +79,7 @@ async def test_even_parity_over_tcp_and_a_brown_out() -> None:
         await listener.relay(True)
         await unit.power.permit(True, 3)
         await emulator.tell(brown_out=0.05)
-        async with asyncio.timeout(20.0):
+        async with asyncio.timeout(PATIENCE_S):
             while (await emulator.tell(look=True))["amps"] != 12.0:
                 await asyncio.sleep(0.05)
         await board.devices[0].close()

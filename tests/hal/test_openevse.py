@@ -18,7 +18,8 @@ from hal.emulators.process import EmulatorProcess
 from hal.errors import BusError
 from hal.found import FoundKind
 from hal.registry import create_board
-from tests.hal.openevse_bench import PATIENCE_S, Listener
+from station.sim.loop import run as run_virtual
+from tests.hal.openevse_bench import PATIENCE_S, Bench, Listener
 
 PATIENT: dict[str, object] = {"timeout_s": 2.0, "heartbeat_s": 30}
 """For tests that are not about time: a loaded machine may stop an emulator for longer than a board ever is silent."""
@@ -116,22 +117,48 @@ FAULTS = [
 ]
 
 
-async def test_every_fault_opens_is_told_and_ends() -> None:
+async def test_a_fault_opens_is_told_and_ends() -> None:
+    """One of them over a real wire; the next test has them all, on virtual time."""
+    order, code = FAULTS[0]
     async with wired() as (emulator, board, listener):
         unit = board.units[0]
+        await charge(emulator, board, listener)
+        await emulator.tell(**order)
+        fault = await listener.fault(code, True)
+        assert fault.info.startswith("OpenEVSE state "), order
+        await listener.relay(False)
+        await unit.power.permit(False, 1)
+        await unit.pilot.signal(PilotSignal.OFF, 0.0)
+        await emulator.tell(fault="none", car="none")
+        await listener.fault(code, False)
+        await facts_until(emulator, "state", "FE")
+
+
+def test_every_fault_opens_is_told_and_ends() -> None:
+    async def main() -> None:
+        bench = await Bench().start()
+        unit, listener = bench.unit, bench.listener
         for order, code in FAULTS:
-            await charge(emulator, board, listener)
-            await emulator.tell(**order)
+            bench.port.order(car="asks")
+            await unit.pilot.signal(PilotSignal.PWM, 16.0)
+            await listener.pilot(PilotState.C)
+            await unit.power.permit(True, 1)
+            await listener.relay(True)
+            bench.port.order(**order)
             if "skip_s" in order:
-                await emulator.tell(skip_s=11.0)
+                bench.port.order(skip_s=11.0)
             fault = await listener.fault(code, True)
             assert fault.info.startswith("OpenEVSE state "), order
             await listener.relay(False)
             await unit.power.permit(False, 1)
             await unit.pilot.signal(PilotSignal.OFF, 0.0)
-            await emulator.tell(fault="none", car="none", celsius=25.0, draw_a=16.0, obeys=True)
+            bench.port.order(fault="none", car="none", celsius=25.0, draw_a=16.0, obeys=True)
             await listener.fault(code, False)
-            await facts_until(emulator, "state", "FE")
+            await asyncio.sleep(5.0)
+            assert bench.look()["state"] == "FE", order
+        await bench.driver.close()
+
+    run_virtual(main())
 
 
 async def test_a_bad_wire() -> None:

@@ -10,7 +10,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from hal import registry
-from hal.api import Board
+from hal.api import Board, OnHostLoss
 from hal.errors import ConfigError, HalError
 
 
@@ -94,3 +94,23 @@ def test_nothing_heavy_is_loaded_before_a_driver_is_named():
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"
+
+
+SETTINGS: dict[str, dict[str, object]] = {
+    "modbus_board": {"port": "/dev/a", "model": "evse_wb"},
+    "relay": {"rating_a": 16, "contactor": {"port": "/dev/a", "coil": 0}},
+    "sim": {},
+}
+
+
+@pytest.mark.parametrize("driver", sorted(registry.BUILT_IN))
+def test_every_driver_declares_what_becomes_of_a_charge_without_us(driver):
+    """LAW 4: declared, and said in words how it is armed and verified. Real boards can be asked who they are, and be made safe."""
+    settings = SETTINGS.get(driver, {"port": "/dev/a"})
+    board = registry.create_board(driver, settings)
+    assert (board.on_host_loss is OnHostLoss.REDUCES) is (board.on_host_loss_a is not None)
+    if driver != "sim":
+        assert board.supervision
+        assert registry.prober(driver) is not None
+        assert callable(getattr(registry._locate(driver)[0], "make_safe", None))
+        assert registry.claims(driver, settings)

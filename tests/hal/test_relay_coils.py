@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import struct
 from pathlib import Path
 
@@ -11,19 +12,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hal.api import Fault, FaultCode, OnHostLoss, PilotChanged, PilotSignal, PilotState, PowerPathChanged
-from hal.bus.modbus_rtu import ModbusBus
+from hal.bus.modbus_rtu import Function, ModbusBus, Request, Timing
 from hal.bus.serial import Line
 from hal.drivers import relay_probe
 from hal.drivers.modbus_meter import Buses, meter_from
-from hal.drivers.relay import Relay, create, create_on, make_safe
-from hal.drivers.relay_wiring import FLASH_ON, VERSION
+from hal.drivers.relay import Relay, create, create_on, make_safe, make_wiring_safe
+from hal.drivers.relay_settings import read_settings
+from hal.drivers.relay_wiring import FLASH_ON, VERSION, Wiring
 from hal.emulators.modbus_frames import checksum
 from hal.emulators.process import EmulatorProcess
 from hal.emulators.relay_coils import create as emulated
 from hal.errors import BusError, ConfigError, DeviceError
 from hal.found import FoundKind
-from tests.hal.openevse_bench import Listener
-from tests.hal.relay_bench import CoilBench, allow
+from hal.probe_configured import check_board
+from hal.registry import prober
+from tests.hal.openevse_bench import PATIENCE_S, Listener
+from tests.hal.relay_bench import CoilBench, PlayedChip, allow
 from tests.hal.test_openevse_virtual import virtual
 
 ALL = ("mirror", "vehicle", "demand", "emergency_stop")
@@ -263,6 +267,56 @@ async def test_an_order_to_close_is_never_sent_after_one_to_open() -> None:
     await bench.driver.close()
 
 
+def _crowd(bench: CoilBench, many: int = 6) -> list[asyncio.Future[object]]:
+    """Meters on the same line that wait for their turn, and do not answer."""
+    ask = functools.partial(bench.bus.ask, Request(9, Function.READ_INPUT, 0, 2), Timing(0.5, retries=0))
+    return [asyncio.ensure_future(ask()) for _ in range(many)]
+
+
+@virtual
+async def test_opening_goes_ahead_of_everybody_who_waits_for_the_line() -> None:
+    """LAW 2: the line is shared with meters."""
+    bench = await CoilBench("mirror").charge()
+    crowd = _crowd(bench)
+    await asyncio.sleep(0.1)
+    bench.cable.sent.clear()
+    await bench.unit.power.permit(False, 1)
+    assert bench.cable.sent[0][1][:6] == bytes.fromhex("010500000000")
+    await asyncio.gather(*crowd, return_exceptions=True)
+    await bench.driver.close()
+
+
+@virtual
+async def test_an_order_to_close_that_still_waits_for_the_line_is_void_once_it_is_to_open() -> None:
+    bench = await CoilBench("mirror").start()
+    await bench.unit.pilot.signal(PilotSignal.PWM, 16.0)
+    crowd = _crowd(bench)
+    await asyncio.sleep(0.1)
+    closing = asyncio.ensure_future(bench.unit.power.permit(True, 1))
+    await asyncio.sleep(0.1)
+    bench.cable.sent.clear()
+    await bench.unit.power.permit(False, 1)
+    await asyncio.gather(closing, *crowd, return_exceptions=True)
+    await asyncio.sleep(5.0)
+    assert bytes.fromhex("0105 0000 ff00") not in {frame[:6] for _, frame in bench.cable.sent}
+    await bench.driver.close()
+
+
+@virtual
+async def test_a_line_that_cannot_be_had_does_not_keep_the_coil_closed() -> None:
+    """The safe command opens before it asks for anything that it needs only to see."""
+    bench = await CoilBench().charge()
+    await bench.driver._end_task()
+    bench.cable.sent.clear()
+    settings = read_settings({"contactor": {"port": "/dev/cable", "coil": 0}, "mirror": {"line": 27}, "rating_a": 16})
+    chip = PlayedChip()
+    chip.gone = True
+    with pytest.raises(BusError, match="it is gone"):
+        await make_wiring_safe(Wiring(settings, lambda: None, chip, bench.bus), "the contactor")
+    assert bench.cable.sent[0][1][:6] == bytes.fromhex("010500000000")
+    assert bench.order(look=True)["coils"] == [False] * 8
+
+
 # --- the emulator -----------------------------------------------------------------------------------------------------
 
 
@@ -339,8 +393,10 @@ async def test_a_session_with_the_board_in_its_own_process(tmp_path: Path) -> No
         await emulator.tell(hang_up=0.3)
         await listener.fault(FaultCode.INTERNAL_ERROR, True)
         await listener.fault(FaultCode.INTERNAL_ERROR, False)
-        # Nobody has taken the permission away: it goes on.
-        assert (await emulator.tell(look=True))["closed"]
+        # Nobody has taken the permission away: it goes on (where this program was kept from its pulses, with the next of them).
+        async with asyncio.timeout(PATIENCE_S):
+            while not (await emulator.tell(look=True))["closed"]:
+                await asyncio.sleep(0.05)
         await unit.power.permit(False, 1)
         await listener.relay(False)
 
@@ -361,6 +417,26 @@ async def test_a_session_with_the_board_in_its_own_process(tmp_path: Path) -> No
         )
         await emulator.tell(look=True, mute=True)
         assert await relay_probe.probe(Line(emulator.port), timeout_s=0.05) is None
+
+
+async def test_a_configured_board_is_asked_without_changing_it() -> None:
+    async with EmulatorProcess("relay_coils", unit=3) as emulator:
+        table = {"port": emulator.port, "coil": 2, "address": 3}
+        await emulator.tell(vehicle=True)
+        ask = prober("relay")
+        assert ask is not None
+        found = await ask({"contactor": table, "rating_a": 16})
+        assert found is not None
+        assert found.who == "Waveshare relay board, firmware 2.00"
+        assert found.settings["contactor"] == {**table, "baud": 9600, "parity": "N"}
+        assert await ask({"contactor": {**table, "address": 4}, "rating_a": 16}) is None
+        check = await check_board("relay", {"contactor": table, "rating_a": 16})
+        assert check.answered
+        assert check.on_host_loss.startswith("nothing (nobody opens the contactor")
+    with pytest.raises(BusError):
+        await ask({"contactor": table, "rating_a": 16})
+    with pytest.raises(ConfigError, match="rating_a"):
+        await ask({"contactor": {"line": 17}})
 
 
 @virtual

@@ -221,3 +221,48 @@ def test_every_error_number_that_matters_has_advice() -> None:
     from hal.bus import serial
 
     assert {errno.ENOENT, errno.EACCES, errno.EBUSY, errno.EIO, errno.ECONNREFUSED} <= serial._ADVICE.keys()
+
+
+async def test_a_name_with_several_addresses_is_tried_at_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """localhost is ::1 first on many machines, and ser2net may listen on 127.0.0.1 only."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    shut = socket.create_server(("127.0.0.1", 0))
+    nobody, somebody = shut.getsockname(), listener.getsockname()
+    shut.close()
+
+    async def addresses(*_: object, **__: object) -> list[object]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in (nobody, somebody)]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", addresses)
+    port = SerialPort(Line(f"socket://server:{somebody[1]}"))
+    await port.open()
+    await port.close()
+    listener.close()
+    with pytest.raises(BusError, match="nobody listens there"):
+        await port.open()
+
+
+def _descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+async def test_lines_that_fail_leave_no_descriptor_behind(tmp_path: Path) -> None:
+    """An adapter with a loose contact, for years."""
+    link = tmp_path / "adapter"
+    port = SerialPort(Line(str(link)))
+    with pytest.raises(BusError):
+        await port.open()
+    before = _descriptors()
+    for number in range(20):
+        wire = Wire()
+        link.symlink_to(wire.path)
+        await port.open()
+        reading = asyncio.ensure_future(port.read())
+        await asyncio.sleep(0)
+        wire.hang_up()
+        with pytest.raises(BusError):
+            await reading
+        with pytest.raises(BusError):
+            await port.open()
+        link.unlink()
+        assert _descriptors() == before, number

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 SCRIPT = Path(__file__).with_name("csms.js")
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 _IDLE: list[subprocess.Popen[bytes]] = []
 """Processes that the next test takes over: starting one takes longer than most tests."""

@@ -1,4 +1,4 @@
-"""The Debian package on this machine: `python3 -m tests.packaging.smoke [--install]`. Needs nothing but Debian's Python.
+"""The Debian package on this machine: `python3 -m tests.packaging.smoke [--install[=if-free]]`. Needs nothing but Debian's Python.
 
 Builds it, unpacks it (with --install, as root: installs it, and purges it in the end), and starts the service under the emulated
 service manager: status by `station ctl`, watchdog, kill -9, restart, stop. Exit code 0 when all held.
@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -66,16 +67,30 @@ class Place:
 
 def main(arguments: list[str] | None = None) -> int:
     options = argparse.ArgumentParser(prog="python3 -m tests.packaging.smoke", description="Try the Debian package.")
-    options.add_argument("--install", action="store_true", help="install it on this machine and purge it in the end")
+    options.add_argument(
+        "--install",
+        nargs="?",
+        const="always",
+        default="never",
+        choices=["always", "if-free", "never"],
+        help="install it on this machine and purge it in the end; if-free: when root asks and none is installed",
+    )
     options.add_argument("--package", type=Path, metavar="FILE", help="this one (default: build it)")
     read = options.parse_args(arguments)
-    if read.install and (os.geteuid() != 0 or any(place.exists() for place in INSTALLED)):
-        options.error("--install is for root, on a machine where it is not installed")
+    obstacles = [] if os.geteuid() == 0 else ["only root may install"]
+    obstacles += [f"{place} is there" for place in INSTALLED if place.exists() or place.is_symlink()]
+    if read.install == "always" and obstacles:
+        options.error(f"--install: {', '.join(obstacles)}")
+    install = read.install != "never" and not obstacles
+    if read.install == "if-free" and obstacles:
+        print(f"unpacked, not installed: {', '.join(obstacles)}", flush=True)
+    # An end in the middle of it purges, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with tempfile.TemporaryDirectory(prefix="smoke-") as folder:
         work = Path(folder)
         package = read.package or timed("built", lambda: build(work))
         print(f"{package.name}: {package.stat().st_size / 1e6:.1f} MB", flush=True)
-        if read.install:
+        if install:
             with_installed(package)
         else:
             try_it(unpacked(package, work))

@@ -54,14 +54,14 @@ async def control(folder: Path, *words: str) -> dict[str, object]:
     asked = await asyncio.create_subprocess_exec(
         *(*STATION, "ctl", "--socket", folder / "control.sock", "--json", *words), stdout=asyncio.subprocess.PIPE
     )
-    out, _ = await asyncio.wait_for(asked.communicate(), 30)
+    out, _ = await asyncio.wait_for(asked.communicate(), 60)
     assert asked.returncode == 0
     found: dict[str, object] = json.loads(out)
     return found
 
 
 async def relay(emulator: EmulatorProcess, closed: bool) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await emulator.tell(look=True))["relay"] is not closed:
             await asyncio.sleep(0.05)
 

@@ -377,6 +377,35 @@ class Doubted(Register):
         self.accepted += 1
 
 
+@pytest.mark.parametrize(
+    ("own_c", "board_c", "told_c"), [(None, 61.0, 61.0), (40.0, 61.0, 40.0), (None, None, None), (None, "broken", None)]
+)
+def test_a_meter_without_temperature_gets_that_of_the_board(
+    own_c: float | None, board_c: object, told_c: float | None
+) -> None:
+    """Derating goes by the sensors of the board, also when a separate meter is billed."""
+
+    class Fixed:
+        async def read(self) -> MeterReading:
+            return MeterReading(1.0, temperature_c=own_c)
+
+    class Sensors:
+        async def temperature_c(self) -> float | None:
+            if board_c == "broken":
+                raise BusError("not reached")
+            return board_c if isinstance(board_c, float) else None
+
+    async def work() -> None:
+        heard: list[Event] = []
+        board = metered(Fixed())
+        board = replace(board, units=(replace(board.units[0], thermometer=Sensors()),))
+        hands_with(board, heard).read_meter(1)
+        await asyncio.sleep(0.1)
+        assert heard == [MeterRead(1, MeterReading(1.0, temperature_c=told_c))]
+
+    on_virtual_time(work)
+
+
 def test_a_meter_that_was_replaced_is_read_at_once() -> None:
     async def work() -> None:
         heard: list[Event] = []

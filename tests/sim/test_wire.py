@@ -30,7 +30,7 @@ from station.sim.wire_part import WirePart
 from tests.sim.console import ROOT, Console
 
 CAR = {"soc_percent": 20.0, "s2_close_s": 0.05, "start_s": 0.05, "follow_s": 0.1, "stop_s": 0.2}
-PATIENCE_S = 15.0
+PATIENCE_S = 60.0
 
 
 def on_wires(test: Callable[[Lab], Awaitable[None]], **settings: Any) -> None:
@@ -192,11 +192,13 @@ def test_parts_are_what_they_are_called(tmp_path: Path) -> None:
     async def main() -> None:
         await part.start()
         try:
-            meter = WireMeter(part, 7, asyncio.get_running_loop().time)
+            now = asyncio.get_running_loop().time
+            meter = WireMeter(part, 7, now)
             meter.set_register(500.0)
+            began = now()
             await meter.flow((3600.0, 0.0, 0.0), (230.0, 230.0, 230.0))
             await asyncio.sleep(0.1)
-            assert 500.05 < meter.register_wh < 501.0
+            assert 500.05 < meter.register_wh <= 500.0 + now() - began, "1 Wh in every second"
             meter.pretend(0.0)
             await meter.flow((3600.0, 0.0, 0.0), (230.0, 230.0, 230.0))
             before = meter.register_wh
@@ -263,7 +265,7 @@ def test_plain_lines_and_an_end_without_remains() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert done.returncode == 0
     assert ": openevse1, rs485, pn532 (emulated)" in done.stdout
