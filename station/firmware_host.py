@@ -16,7 +16,7 @@ from station.core.events import Event
 from station.errors import ControlError, Problem, StationError
 from station.ocpp.link import Link, LinkHooks, LinkState
 from station.ocpp.link_settings import LinkSettings
-from station.runtime.fault_log import log_faults
+from station.runtime.fault_log import FaultLog
 from station.runtime.supervise import Notifier, Watchdog
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class FirmwareHost:
         app = self._make()
         if self._frames:  # to mask frames for nobody would be a waste
             app.client.on_frame(self._frame)
-        app.gateway.listen(log_faults)
+        app.gateway.listen(FaultLog())
         if self._turns:
             app.gateway.listen(self._turn)
         await app.start()
