@@ -349,7 +349,9 @@ def _check(arguments: argparse.Namespace) -> int:
 def _add_config(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     config = commands.add_parser("config", help="help with configuration files")
     config.add_argument(
-        "what", choices=("example", "drivers"), help="example: print a commented file; drivers: the hardware that it may name"
+        "what",
+        choices=("example", "drivers"),
+        help="example: print a commented file; drivers: the hardware that it may name",
     )
     config.set_defaults(handler=_config)
 

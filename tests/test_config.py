@@ -469,8 +469,7 @@ def claims(_driver: str, settings: Mapping[str, object]) -> set[tuple[str, int]]
 def test_two_boards_on_one_port_and_address(tmp_path: Path) -> None:
     (told,) = problems(TWO_BOARDS, tmp_path, claims=claims)
     assert told == (
-        "line 13: board[2]: uses port /dev/a, address 1, as board[1] does. "
-        "Remedy: give each its own port or address."
+        "line 13: board[2]: uses port /dev/a, address 1, as board[1] does. Remedy: give each its own port or address."
     )
     different = TWO_BOARDS.removesuffix("address = 1\n") + "address = 2\n"
     assert len(good(different, tmp_path, claims=claims).boards) == 2
