@@ -96,7 +96,8 @@ export class Plots {
     const { samples, from, to } = this.#window();
     const at = this.cursor === null ? undefined : nearest(samples, this.cursor);
     for (const plot of this.plots) plot.draw(samples, from, to, at);
-    setText(this.from, clock(this.now.wall - (to - from)));
+    // The right edge may be a sample that is newer than `now`.
+    setText(this.from, clock(this.now.wall - (this.now.mono - from)));
     setText(this.to, at !== undefined ? `at ${clock(at.wall)}` : clock(this.now.wall));
     this.to.classList.toggle("strong", at !== undefined);
   }
