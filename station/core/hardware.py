@@ -262,6 +262,8 @@ def _show_derating(turn: Turn, evse: EvseState) -> None:
     if (derated_a is not None) is not (code in evse.faults):
         info = "" if derated_a is None else f"at most {derated_a:g} A for the temperature of the connector"
         conclude(turn, evse, code, active=derated_a is not None, info=info)
+        if not evse.relay_closed:
+            metering.poll(turn, evse)
 
 
 def set_station_fault(turn: Turn, code: FaultCode, *, active: bool, info: str = "") -> None:

@@ -20,6 +20,7 @@ from station.core.types import MeterSample, ReadingContext, Trigger, TxPhase
 FAILURES_BEFORE_FAULT = 3
 # A meter that did not answer is asked again, so that a fault can end and a transaction knows its register.
 RETRY_S = 10.0
+COOLING_LOOK_S = 60.0
 # A clock-aligned timer that fires this much too early still means its own moment, not the next one.
 EARLY_S = 0.5
 
@@ -77,10 +78,14 @@ def _plan_aligned(turn: Turn, kind: str, after: float) -> None:
 
 
 def poll(turn: Turn, evse: EvseState) -> None:
-    """Keep looking while power can flow, and once more when it has just stopped."""
+    """Keep looking while power can flow, once more when it has just stopped, and now and then until a hot connector has cooled down."""
     stopped = ("poll", evse.number) in turn.state.timers
-    if (evse.relay_closed or stopped) and evse.info.has_meter and turn.state.meter_poll_s > 0:
+    if not evse.info.has_meter or turn.state.meter_poll_s <= 0:
+        turn.cancel("poll", evse.number)
+    elif evse.relay_closed or stopped:
         turn.timer("poll", evse.number, turn.state.meter_poll_s)
+    elif evse.derated_a is not None:
+        turn.timer("poll", evse.number, COOLING_LOOK_S)
     else:
         turn.cancel("poll", evse.number)
 

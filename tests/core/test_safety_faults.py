@@ -8,7 +8,7 @@ import pytest
 
 from hal.api import Fault, FaultCode, PilotChanged, PilotSignal, PilotState, PowerPathChanged
 from station.core import safety, session
-from station.core.effects import Output
+from station.core.effects import Output, ReadMeter
 from station.core.events import ResetFault, ShutdownRequested
 from station.core.faults import POLICY, Recovery
 from station.core.types import ChargingState, EvseInfo, StopReason
@@ -421,3 +421,21 @@ def test_too_hot_suspends_with_the_transaction_open(code: FaultCode) -> None:
     bench.cleared(code)
     bench.wait(safety.ERROR_WAIT_S)
     assert bench.last.charging_state is ChargingState.CHARGING
+
+
+def test_a_hot_connector_is_looked_at_until_it_has_cooled_down_although_the_car_has_gone() -> None:
+    """Else the CSMS would be told for hours of a heat that is long over."""
+    bench = charging()
+    bench.celsius[1] = 75.0
+    bench.wait(10)
+    assert FaultCode.CABLE_OVER_TEMP_DERATE in bench.station.view(bench.now()).evse(1).faults
+    bench.swipe()
+    bench.unplug()
+    bench.wait(300)
+    assert FaultCode.CABLE_OVER_TEMP_DERATE in bench.station.view(bench.now()).evse(1).faults
+    bench.celsius[1] = 30.0
+    bench.wait(61)
+    assert bench.station.view(bench.now()).evse(1).faults == ()
+    bench.effects.clear()
+    bench.wait(600)
+    assert not any(isinstance(effect, ReadMeter) for effect in bench.effects), "and no longer"
