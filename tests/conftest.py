@@ -17,9 +17,9 @@ from tests.tools.needs import find_ocpp_rpc, find_tool, in_ci
 SEED = "PILOTWIRE_SEED"
 CI_SEED = "20160601"
 
-# A machine that is busy with something else is no bug: no deadlines, and slow generation is not reported.
+# A machine that is busy with something else is no bug: no deadlines, and slow generation is not reported. CI has a quarter of an hour.
 PATIENT = hypothesis_settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
-hypothesis_settings.register_profile("ci", PATIENT, derandomize=True, database=None)
+hypothesis_settings.register_profile("ci", PATIENT, derandomize=True, database=None, max_examples=60)
 hypothesis_settings.register_profile("dev", PATIENT, derandomize=False)
 
 # anyio imports its parts when they are first used, and pytest rewrites them then. In the middle of a busy test that has ended with
