@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hal.emulators.process import EmulatorProcess
+from tests.perf import startup
 from tests.perf.rows import Row
 from tests.perf.timing import Effort
 from tests.perf.wire_peers import BusyCsms
@@ -43,18 +44,6 @@ port = "{modbus_meter}"
 [[reader]]
 kind = "pn532"
 port = "{pn532}"
-"""
-SIMULATED = """
-[station]
-id = "CS001"
-[csms]
-url = "{url}"
-versions = ["2.0.1"]
-[store]
-path = "{folder}/station.db"
-[[board]]
-driver = "sim"
-evses = [1]
 """
 
 
@@ -95,7 +84,7 @@ def rows(effort: Effort) -> list[Row]:
 
 
 async def _both(seconds: float) -> tuple[Cost, Cost]:
-    return tuple(await asyncio.gather(_cost(CONFIG, seconds), _cost(SIMULATED, seconds)))  # type: ignore[return-value]  # two
+    return tuple(await asyncio.gather(_cost(CONFIG, seconds), _cost(startup.CONFIG, seconds)))  # type: ignore[return-value]  # two
 
 
 async def _cost(template: str, seconds: float) -> Cost:
